@@ -1,0 +1,193 @@
+package sequence_test
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/sequence"
+)
+
+// BenchmarkRope replays a recorded session on a rope, as fast as it will go: the cost of one edit.
+func BenchmarkRope(b *testing.B) {
+	for _, name := range []string{"automerge-paper", "rustcode", "sveltecomponent"} {
+		b.Run(name, func(b *testing.B) {
+			tr := loadTrace(b, filepath.Join(tracesDir(b), name+".json.gz"))
+			var patches []patch
+			for _, tx := range tr.Txns {
+				patches = append(patches, tx.Patches...)
+			}
+			b.ResetTimer()
+			b.ReportAllocs()
+			for range b.N {
+				var rope sequence.Rope
+				for _, p := range patches {
+					rope.Delete(p.pos, p.deleted)
+					rope.Insert(p.pos, p.inserted)
+				}
+				if rope.LenBytes() != len(tr.EndContent) {
+					b.Fatal("wrong text")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(patches)), "ns/edit")
+		})
+	}
+}
+
+// BenchmarkSequential puts the sequence's log before the rope.
+func BenchmarkSequential(b *testing.B) {
+	tr := loadTrace(b, filepath.Join(tracesDir(b), "automerge-paper.json.gz"))
+	b.ResetTimer()
+	b.ReportAllocs()
+	edits := 0
+	for range b.N {
+		var s sequence.Sequence
+		var rope sequence.Rope
+		var lv causal.LV
+		edits = 0
+		for _, tx := range tr.Txns {
+			for _, p := range tx.Patches {
+				for _, e := range s.Delete(nil, causal.History{}, lv, p.pos, p.deleted) {
+					rope.Delete(e.Pos, e.Deleted)
+					lv += causal.LV(e.Deleted)
+				}
+				for _, e := range s.Insert(nil, causal.History{}, lv, p.pos, utf8.RuneCountInString(p.inserted)) {
+					rope.Insert(e.Pos, p.inserted)
+					lv += causal.LV(e.Inserted)
+				}
+				edits++
+			}
+		}
+		if rope.LenBytes() != len(tr.EndContent) {
+			b.Fatal("wrong text")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(edits), "ns/edit")
+}
+
+// benchmarkDocument merges changes in order: the walker alone, given the histories, and
+// all that a change costs, the graph included.
+func benchmarkDocument(b *testing.B, changes []change, order []int, want int) {
+	type fed struct {
+		lv causal.LV
+		h  causal.History
+	}
+	text := func(rope *sequence.Rope, edits []sequence.Edit, o *textOp) {
+		for _, e := range edits {
+			rope.Delete(e.Pos, e.Deleted)
+			if e.Inserted > 0 {
+				rope.Insert(e.Pos, string(o.text))
+			}
+		}
+	}
+	b.Run("walker", func(b *testing.B) {
+		whole := newDocument()
+		feed := make([]fed, len(changes))
+		for _, i := range order {
+			lv, h, err := whole.add(changes, i)
+			if err != nil {
+				b.Fatal(err)
+			}
+			feed[i] = fed{lv, h}
+		}
+		b.ResetTimer()
+		b.ReportAllocs()
+		for range b.N {
+			d := document{g: whole.g}
+			for _, i := range order {
+				lv := feed[i].lv
+				for k := range changes[i].ops {
+					o := &changes[i].ops[k]
+					text(&d.rope, d.feed(feed[i].h, lv, *o), o)
+					lv += causal.LV(o.len())
+				}
+			}
+			if d.rope.Len() != want {
+				b.Fatalf("a text of %d, want %d", d.rope.Len(), want)
+			}
+		}
+	})
+	b.Run("changes", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			d := newDocument()
+			for _, i := range order {
+				lv, h, err := d.add(changes, i)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for k := range changes[i].ops {
+					o := &changes[i].ops[k]
+					text(&d.rope, d.feed(h, lv, *o), o)
+					lv += causal.LV(o.len())
+				}
+			}
+			if d.rope.Len() != want {
+				b.Fatalf("a text of %d, want %d", d.rope.Len(), want)
+			}
+		}
+	})
+}
+
+func BenchmarkFriendsforever(b *testing.B) {
+	tr := loadTrace(b, filepath.Join(tracesDir(b), "friendsforever.json.gz"))
+	changes := tr.changes()
+	benchmarkDocument(b, changes, ascending(len(changes)), utf8.RuneCountInString(tr.EndContent))
+}
+
+// BenchmarkTwoBranches merges two branches of 50,000 edits at random places of a text of 100,000.
+func BenchmarkTwoBranches(b *testing.B) {
+	const edits = 50000
+	r := rand.New(rand.NewPCG(1, 1))
+	base := make([]rune, 100000)
+	for i := range base {
+		base[i] = rune('a' + i%26)
+	}
+	changes := []change{{actor: agentActor(9), seq: 1, ops: []textOp{{text: base}}}}
+	for a := range 2 {
+		length := len(base)
+		for i := range edits {
+			c := change{actor: agentActor(a), seq: causal.Seq(i + 1), parents: []int{0}}
+			if i > 0 {
+				c.parents = []int{len(changes) - 1}
+			}
+			if r.IntN(4) == 0 {
+				c.ops = []textOp{{pos: r.IntN(length), n: 1}}
+				length--
+			} else {
+				c.ops = []textOp{{pos: r.IntN(length + 1), text: []rune{'x'}}}
+				length++
+			}
+			changes = append(changes, c)
+		}
+	}
+	d := newDocument()
+	for i := range changes {
+		lv, h, err := d.add(changes, i)
+		if err != nil {
+			b.Fatal(err)
+		}
+		d.feed(h, lv, changes[i].ops[0])
+	}
+	benchmarkDocument(b, changes, ascending(len(changes)), d.seq.Len())
+}
+
+// BenchmarkElements inserts and deletes at random places of a list of 100,000 elements.
+func BenchmarkElements(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var e sequence.Elements
+	lv := causal.LV(0)
+	for range 100000 {
+		e.Insert(r.IntN(e.Len()+1), lv, 1)
+		lv++
+	}
+	b.ResetTimer()
+	b.ReportAllocs()
+	for range b.N {
+		e.Insert(r.IntN(e.Len()+1), lv, 1)
+		e.Delete(r.IntN(e.Len()), 1)
+		lv++
+	}
+}

@@ -1,0 +1,20 @@
+// Package sequence is about space: what lists and texts have in common.
+//
+//	Sequence  the ops of one list or text, and the merging of concurrent ones
+//	Rope      the content of a text, as UTF-8
+//	Elements  the content of a list, as the local versions of its elements
+//
+// An op says what its author did to the sequence the author saw: insert n at pos,
+// delete n at pos. A Sequence turns it into edits of the merged sequence, which
+// its owner plays on a Rope or on Elements. As long as nothing is concurrent that is
+// the op itself, for the price of appending to a log. Where branches meet,
+// the event graph walker replays the ops since the last version that everybody
+// shared on a temporary tree that orders elements as FugueMax does, and throws the
+// tree away afterwards.
+//
+// The package is pure, works in local versions and depends on nothing but the causal graph.
+//
+// Sources: Gentle and Kleppmann, "Collaborative Text Editing with Eg-walker: Better,
+// Faster, Smaller" (EuroSys 2025); Weidner and Kleppmann, "The Art of the Fugue" (IEEE TPDS
+// 2025), whose FugueMax order is also that of YjsMod in Gentle's reference implementations.
+package sequence

@@ -1,0 +1,118 @@
+package sequence
+
+import (
+	"fmt"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Elements holds the elements of a list in document order, each named by the local
+// version of the op that inserted it, and finds them by position and by name. Runs of consecutive names cost
+// as much as one. The zero value is the empty list. Reading is safe for concurrent use, while
+// nothing edits the same Elements.
+type Elements struct {
+	tree spanTree
+}
+
+// Len returns the number of elements.
+func (e *Elements) Len() int { return e.tree.total.seen }
+
+// Insert puts the elements lv, lv+1, ..., n of them and none of them there yet, before
+// position pos, 0 <= pos <= Len().
+func (e *Elements) Insert(pos int, lv causal.LV, n int) {
+	if pos < 0 || n < 0 || pos > e.Len() {
+		panic(fmt.Sprintf("sequence: insert %d at %d of a list of %d", n, pos, e.Len()))
+	}
+	if n == 0 {
+		return
+	}
+	t := &e.tree
+	if len(t.leaves) == 0 {
+		t.reset()
+	}
+	p := place{t.first, 0}
+	if pos > 0 {
+		q, off, _ := t.seek(pos - 1)
+		s := &t.spans[t.ref(q)]
+		if off++; off < s.n {
+			_, p = t.split(q, off)
+		} else {
+			if s.end() == lv {
+				s.n += n
+				t.widen(q, width{seen: n})
+				return
+			}
+			p = place{q.leaf, q.slot + 1}
+		}
+	}
+	t.insert(p, lv, n, width{seen: n})
+}
+
+// Delete removes n elements at pos, 0 <= pos <= pos+n <= Len(), and returns them in order.
+func (e *Elements) Delete(pos, n int) []causal.Span {
+	if pos < 0 || n < 0 || pos+n > e.Len() {
+		panic(fmt.Sprintf("sequence: delete %d at %d of a list of %d", n, pos, e.Len()))
+	}
+	t := &e.tree
+	var gone []causal.Span
+	for n > 0 {
+		p, off, _ := t.seek(pos)
+		ref := t.ref(p)
+		s := t.spans[ref]
+		k := min(n, s.n-off)
+		from := s.id + causal.LV(off)
+		if last := len(gone) - 1; last >= 0 && gone[last].End == from {
+			gone[last].End += causal.LV(k)
+		} else {
+			gone = append(gone, causal.Span{Start: from, End: from + causal.LV(k)})
+		}
+		if off+k < s.n {
+			t.split(p, off+k)
+			p = t.at(ref)
+		}
+		if off > 0 {
+			t.cut(p, off)
+		} else {
+			t.remove(p)
+		}
+		n -= k
+	}
+	return gone
+}
+
+// At returns the element at pos, 0 <= pos < Len().
+func (e *Elements) At(pos int) causal.LV {
+	if pos < 0 || pos >= e.Len() {
+		panic(fmt.Sprintf("sequence: element %d of a list of %d", pos, e.Len()))
+	}
+	p, off, _ := e.tree.seek(pos)
+	return e.tree.spans[e.tree.ref(p)].id + causal.LV(off)
+}
+
+// Index returns the position of lv, and false if lv is no element of e.
+func (e *Elements) Index(lv causal.LV) (int, bool) {
+	t := &e.tree
+	ref, ok := t.index.floor(lv)
+	if !ok || lv >= t.spans[ref].end() {
+		return 0, false
+	}
+	return t.before(t.at(ref)).seen + int(lv-t.spans[ref].id), true
+}
+
+// Spans calls yield with the elements in order, as spans of consecutive names,
+// until yield returns false.
+func (e *Elements) Spans(yield func(causal.Span) bool) {
+	t := &e.tree
+	if len(t.leaves) == 0 {
+		return
+	}
+	for leaf := t.first; leaf != none; leaf = t.leaves[leaf].next {
+		l := &t.leaves[leaf]
+		for _, ref := range l.refs[:l.n] {
+			s := &t.spans[ref]
+			if !yield(causal.Span{Start: s.id, End: s.end()}) {
+				return
+			}
+		}
+	}
+}

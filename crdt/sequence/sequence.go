@@ -1,0 +1,177 @@
+package sequence
+
+import "github.com/atollsync/atoll/crdt/causal"
+
+// Edit is a change to the merged sequence: at Pos, Deleted elements go, and then Inserted
+// new ones come, the local versions of which count up from LV.
+type Edit struct {
+	Pos, Deleted, Inserted int
+	LV                     causal.LV
+}
+
+// Sequence holds the ops of one list or text and merges concurrent ones. It knows
+// how long the merged sequence is, not what is in it: its owner plays the Edits it returns on
+// a Rope or on Elements. The zero value is an empty sequence. A Sequence
+// is not safe for concurrent use.
+//
+// Ops come in the order of their local versions, each after all that it saw. The merged
+// sequence depends on the set of ops alone, not on that order.
+type Sequence struct {
+	log    opLog
+	length int
+	// tracker is nil unless the last ops merged something; see retire.
+	tracker *tracker
+}
+
+// Len returns the number of elements of the merged sequence.
+func (s *Sequence) Len() int { return s.length }
+
+// IsInsert reports whether lv is an element that was inserted into s, deleted since or not.
+func (s *Sequence) IsInsert(lv causal.LV) bool {
+	i := s.log.from(lv)
+	return i < len(s.log) && s.log[i].lv <= lv && s.log[i].kind == insertOp
+}
+
+// Insert applies the insertion of n elements, named lv, lv+1, ..., at pos of the sequence that the
+// op's author saw, and returns what that does to the merged sequence. h is the causal
+// history of the change the op is part of; earlier ops of the same change count as seen. lv must be above that of any op
+// s has. A pos beyond the end of what the author saw means that end, one below 0 the start.
+//
+// g must hold lv, unless no op of s is missing from h: then it is not asked, so that a
+// change can be applied while it is being written.
+func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, n int) []Edit {
+	if n <= 0 {
+		return nil
+	}
+	op := opRun{lv: lv, n: n, pos: max(pos, 0), kind: insertOp, low: lv, size: s.length}
+	low, concurrent := s.log.firstIn(h.Missing())
+	if !concurrent {
+		op.pos = min(op.pos, s.length)
+		s.log.add(op, true)
+		s.length += n
+		s.retire()
+		return []Edit{{Pos: op.pos, Inserted: n, LV: lv}}
+	}
+	op.low = low
+	t := s.open(g, low)
+	t.astray = t.move(s.log, h.Missing()) || t.astray
+	op.same = !t.astray
+	op.pos = min(op.pos, t.tree.total.seen)
+	at := t.insert(g, lv, n, op.pos)
+	t.applied(&op)
+	s.log.add(op, true)
+	s.length += n
+	return []Edit{{Pos: at, Inserted: n, LV: lv}}
+}
+
+// Delete applies the deletion of n elements at pos of the sequence that the op's author
+// saw, by the ops lv, lv+1, ..., one each. What lies outside that sequence is not deleted. The
+// rest is as for Insert.
+func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, n int) []Edit {
+	op := opRun{lv: lv, n: n, pos: pos, kind: deleteOp, low: lv, size: s.length}
+	low, concurrent := s.log.firstIn(h.Missing())
+	if !concurrent {
+		if !op.clamp(s.length) {
+			return nil
+		}
+		op.low = op.lv
+		s.log.add(op, true)
+		s.length -= op.n
+		s.retire()
+		return []Edit{{Pos: op.pos, Deleted: op.n}}
+	}
+	op.low = low
+	t := s.open(g, low)
+	t.astray = t.move(s.log, h.Missing()) || t.astray
+	op.same = !t.astray
+	if !op.clamp(t.tree.total.seen) {
+		return nil
+	}
+	edits := t.delete(&op, nil)
+	t.applied(&op)
+	gone := 0
+	for _, e := range edits {
+		gone += e.Deleted
+	}
+	s.log.add(op, gone == op.n)
+	s.length -= gone
+	return edits
+}
+
+// clamp cuts a deletion to what lies in a sequence of the given length, and
+// reports whether anything is left.
+func (r *opRun) clamp(length int) bool {
+	if r.pos < 0 {
+		r.n, r.lv, r.pos = r.n+r.pos, r.lv-causal.LV(r.pos), 0
+	}
+	if r.n <= 0 || r.pos >= length {
+		return false
+	}
+	r.n = min(r.n, length-r.pos)
+	return true
+}
+
+// Truncate forgets the ops from lv on, which must be the start of an op: those of a change that is
+// given up. Len is then as it was before them. The owner restores the content.
+func (s *Sequence) Truncate(lv causal.LV) {
+	s.length = s.log.truncate(lv, s.length)
+	if s.tracker != nil && s.tracker.done > lv {
+		s.tracker = nil
+	}
+}
+
+// Rest frees the memory that s keeps in order to go on merging. The next op that
+// is concurrent with others builds it again.
+func (s *Sequence) Rest() { s.tracker = nil }
+
+// open returns a tracker that has all ops of s, with a base at which all of those
+// before low were seen by everything since.
+func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
+	t := s.tracker
+	if t == nil {
+		t = new(tracker)
+		s.tracker = t
+	} else if low >= t.base && (low < t.done || !s.stale(t)) {
+		s.replay(g, t)
+		return t
+	}
+	base := s.log.base(low)
+	t.reset(base, s.log.sizeAt(base))
+	s.replay(g, t)
+	return t
+}
+
+// stale reports whether to start anew costs no more than to keep t: the ops that t does
+// not have yet, all serial, are not few compared to those it has.
+func (s *Sequence) stale(t *tracker) bool {
+	return 8*(len(s.log)-s.log.from(t.done))+64 > t.tree.len()
+}
+
+// retire drops the tracker once so many serial ops came after it that building
+// another is paid for.
+func (s *Sequence) retire() {
+	if s.tracker != nil && s.stale(s.tracker) {
+		s.tracker = nil
+	}
+}
+
+// replay applies to t the ops it does not have yet.
+func (s *Sequence) replay(g *causal.Graph, t *tracker) {
+	for i := s.log.from(t.done); i < len(s.log); i++ {
+		r := &s.log[i]
+		op := r.part(causal.Span{Start: t.done, End: r.end()})
+		switch {
+		case r.serial():
+			t.move(s.log, nil)
+		case !op.same && i > 0:
+			gone, come := g.Diff([]causal.LV{s.log[i-1].end() - 1}, g.Parents(op.lv))
+			t.move(s.log, subtract(union(t.off, gone), come))
+		}
+		if op.kind == insertOp {
+			t.insert(g, op.lv, op.n, op.pos)
+		} else {
+			t.delete(&op, nil)
+		}
+		t.applied(&op)
+	}
+}

@@ -1,0 +1,370 @@
+package sequence_test
+
+import (
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/sequence"
+)
+
+// tracesDir returns the directory of recorded editing sessions.
+func tracesDir(t testing.TB) string {
+	dir := os.Getenv("ATOLL_TRACES")
+	if dir == "" {
+		t.Skip("set ATOLL_TRACES to the directory of recorded editing sessions")
+	}
+	return dir
+}
+
+// trace is a recorded session: concurrent if its transactions name parents, else sequential.
+type trace struct {
+	Kind         string
+	StartContent string
+	EndContent   string
+	NumAgents    int
+	Txns         []struct {
+		Parents []int
+		Agent   int
+		Patches []patch
+	}
+}
+
+// patch deletes, then inserts.
+type patch struct {
+	pos, deleted int
+	inserted     string
+}
+
+func (p *patch) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[]any{&p.pos, &p.deleted, &p.inserted})
+}
+
+func loadTrace(t testing.TB, path string) trace {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var tr trace
+	if strings.HasSuffix(path, ".gz") {
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = json.NewDecoder(z).Decode(&tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	if err := json.NewDecoder(f).Decode(&tr); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// agentActor returns the n-th smallest actor.
+func agentActor(n int) causal.Actor {
+	var a causal.Actor
+	binary.BigEndian.PutUint64(a.Nonce[:], uint64(n+1))
+	return a
+}
+
+// textOp is an insertion of text, or else a deletion of n.
+type textOp struct {
+	pos, n int
+	text   []rune
+}
+
+func (o textOp) len() int {
+	if o.text != nil {
+		return len(o.text)
+	}
+	return o.n
+}
+
+// change is a change of a document: what its author, having seen parents, did.
+type change struct {
+	actor   causal.Actor
+	seq     causal.Seq
+	parents []int // other changes
+	ops     []textOp
+}
+
+func (c *change) len() int {
+	n := 0
+	for _, o := range c.ops {
+		n += o.len()
+	}
+	return n
+}
+
+// changes returns the transactions of a trace that do anything as changes, and for each the
+// changes that stand for its parents.
+func (tr *trace) changes() []change {
+	var out []change
+	heads := make([][]int, len(tr.Txns)) // the changes a transaction stands for
+	seqs := make(map[int]causal.Seq)
+	for i, tx := range tr.Txns {
+		c := change{actor: agentActor(tx.Agent), seq: seqs[tx.Agent] + 1}
+		for _, p := range tx.Parents {
+			c.parents = append(c.parents, heads[p]...)
+		}
+		for _, p := range tx.Patches {
+			if p.deleted > 0 {
+				c.ops = append(c.ops, textOp{pos: p.pos, n: p.deleted})
+			}
+			if p.inserted != "" {
+				c.ops = append(c.ops, textOp{pos: p.pos, text: []rune(p.inserted)})
+			}
+		}
+		if c.len() == 0 {
+			heads[i] = c.parents
+			continue
+		}
+		seqs[tx.Agent] += causal.Seq(c.len())
+		heads[i] = []int{len(out)}
+		out = append(out, c)
+	}
+	return out
+}
+
+// document is a text with all there is to it: graph, sequence, and its content in
+// three forms that must agree.
+type document struct {
+	g     causal.Graph
+	seq   sequence.Sequence
+	rope  sequence.Rope
+	elems sequence.Elements
+	runes map[causal.LV]rune
+	last  map[int]causal.LV // of each change applied, by its number
+}
+
+func newDocument() *document {
+	return &document{runes: make(map[causal.LV]rune), last: make(map[int]causal.LV)}
+}
+
+// add takes change i into the graph and returns its first op and the history of its author's version.
+func (d *document) add(changes []change, i int) (causal.LV, causal.History, error) {
+	c := &changes[i]
+	var parents []causal.LV
+	for _, p := range c.parents {
+		parents = append(parents, d.last[p])
+	}
+	if c.seq > 1 {
+		lv, ok := d.g.LV(causal.Dot{Actor: c.actor, Seq: c.seq - 1})
+		if !ok {
+			return 0, causal.History{}, fmt.Errorf("change %d comes before its actor's previous one", i)
+		}
+		parents = append(parents, lv)
+	}
+	h := d.g.History(d.g.Maximal(parents))
+	span, err := d.g.Add(c.actor, c.seq, c.len(), parents)
+	if err != nil {
+		return 0, h, err
+	}
+	d.last[i] = span.End - 1
+	return span.Start, h, nil
+}
+
+// apply takes change i into the document.
+func (d *document) apply(t rapid.TB, changes []change, i int) {
+	lv, h, err := d.add(changes, i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range changes[i].ops {
+		for k, r := range o.text {
+			d.runes[lv+causal.LV(k)] = r
+		}
+		d.play(d.feed(h, lv, o))
+		lv += causal.LV(o.len())
+	}
+}
+
+// feed gives an op to the sequence.
+func (d *document) feed(h causal.History, lv causal.LV, o textOp) []sequence.Edit {
+	if o.text != nil {
+		return d.seq.Insert(&d.g, h, lv, o.pos, len(o.text))
+	}
+	return d.seq.Delete(&d.g, h, lv, o.pos, o.n)
+}
+
+// play makes edits on the contents.
+func (d *document) play(edits []sequence.Edit) {
+	for _, e := range edits {
+		if e.Deleted > 0 {
+			d.rope.Delete(e.Pos, e.Deleted)
+			d.elems.Delete(e.Pos, e.Deleted)
+		}
+		if e.Inserted > 0 {
+			text := make([]rune, e.Inserted)
+			for i := range text {
+				text[i] = d.runes[e.LV+causal.LV(i)]
+			}
+			d.rope.Insert(e.Pos, string(text))
+			d.elems.Insert(e.Pos, e.LV, e.Inserted)
+		}
+	}
+}
+
+// check returns the text, and an error if the forms of the content do not agree.
+func (d *document) check() (string, error) {
+	var text []rune
+	for s := range d.elems.Spans {
+		for lv := s.Start; lv < s.End; lv++ {
+			if !d.seq.IsInsert(lv) {
+				return "", fmt.Errorf("%d is an element, but no insert", lv)
+			}
+			text = append(text, d.runes[lv])
+		}
+	}
+	if d.rope.String() != string(text) {
+		return "", fmt.Errorf("rope %q, elements %q", d.rope.String(), string(text))
+	}
+	if n := d.seq.Len(); n != len(text) || n != d.elems.Len() || n != d.rope.Len() {
+		return "", fmt.Errorf("sequence of %d, %d elements, rope of %d, text of %d", n, d.elems.Len(), d.rope.Len(), len(text))
+	}
+	return string(text), nil
+}
+
+// diffAt says where two texts part.
+func diffAt(got, want string) string {
+	i := 0
+	for i < len(got) && i < len(want) && got[i] == want[i] {
+		i++
+	}
+	return fmt.Sprintf("at byte %d: got %.40q, want %.40q", i, got[i:], want[i:])
+}
+
+func TestOrderTraces(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(tracesDir(t), "order", "*.json"))
+	if err != nil || len(paths) < 201 {
+		t.Fatalf("%d order graphs, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		tr := loadTrace(t, path)
+		changes := tr.changes()
+		d := newDocument()
+		for i := range changes {
+			d.apply(t, changes, i)
+		}
+		got, err := d.check()
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if got != tr.EndContent {
+			t.Errorf("%s: got %q, want %q", filepath.Base(path), got, tr.EndContent)
+		}
+	}
+}
+
+func TestConcurrentTrace(t *testing.T) {
+	tr := loadTrace(t, filepath.Join(tracesDir(t), "friendsforever.json.gz"))
+	changes := tr.changes()
+	orders := map[string][]int{
+		"as recorded":       ascending(len(changes)),
+		"first actor first": causalOrder(changes, func(a, b int) bool { return changes[a].actor.Compare(changes[b].actor) < 0 }),
+		"last actor first":  causalOrder(changes, func(a, b int) bool { return changes[a].actor.Compare(changes[b].actor) > 0 }),
+	}
+	for name, order := range orders {
+		t.Run(name, func(t *testing.T) {
+			d := newDocument()
+			for _, i := range order {
+				d.apply(t, changes, i)
+			}
+			got, err := d.check()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != tr.EndContent {
+				t.Error(diffAt(got, tr.EndContent))
+			}
+		})
+	}
+}
+
+func TestSequentialTraces(t *testing.T) {
+	for _, name := range []string{"automerge-paper", "rustcode", "sveltecomponent"} {
+		t.Run(name, func(t *testing.T) {
+			tr := loadTrace(t, filepath.Join(tracesDir(t), name+".json.gz"))
+			d := newDocument()
+			changes := tr.changes()
+			if tr.StartContent != "" {
+				t.Fatal("the session starts with content")
+			}
+			for i := range changes {
+				if i > 0 {
+					changes[i].parents = []int{i - 1}
+				}
+				d.apply(t, changes, i)
+			}
+			got, err := d.check()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != tr.EndContent {
+				t.Error(diffAt(got, tr.EndContent))
+			}
+		})
+	}
+}
+
+func ascending(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// causalOrder returns an order of all changes in which each comes after its parents
+// and its actor's previous one, and otherwise the least by before comes first.
+func causalOrder(changes []change, before func(a, b int) bool) []int {
+	waits := make([]int, len(changes))
+	next := make([][]int, len(changes))
+	byActor := make(map[causal.Actor]int)
+	for i := range changes {
+		deps := changes[i].parents
+		if p, ok := byActor[changes[i].actor]; ok {
+			deps = append(deps[:len(deps):len(deps)], p)
+		}
+		byActor[changes[i].actor] = i
+		waits[i] = len(deps)
+		for _, p := range deps {
+			next[p] = append(next[p], i)
+		}
+	}
+	var ready, out []int
+	for i, n := range waits {
+		if n == 0 {
+			ready = append(ready, i)
+		}
+	}
+	for len(ready) > 0 {
+		best := 0
+		for k := range ready {
+			if before(ready[k], ready[best]) {
+				best = k
+			}
+		}
+		i := ready[best]
+		ready = append(ready[:best], ready[best+1:]...)
+		out = append(out, i)
+		for _, k := range next[i] {
+			if waits[k]--; waits[k] == 0 {
+				ready = append(ready, k)
+			}
+		}
+	}
+	return out
+}
