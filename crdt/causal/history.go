@@ -85,3 +85,15 @@ func (h History) spans() []Span {
 	}
 	return appendSpan(out, Span{at, h.end})
 }
+
+// HistoryAmong returns the causal history of version as one sees it who holds the history of heads, which
+// includes version's, and nothing else of the graph. Its cost is that of the part of the graph
+// where they differ, however much the graph has grown beyond.
+func (g *Graph) HistoryAmong(heads, version []LV) History {
+	missing, _ := g.Diff(heads, version)
+	h := History{missing: missing}
+	for _, lv := range heads {
+		h.end = max(h.end, lv+1)
+	}
+	return h
+}

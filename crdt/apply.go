@@ -1,0 +1,182 @@
+package crdt
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Apply applies a change that the state's chains have accepted and returns what it did to
+// what s shows. Its dependencies must have been applied and itself not. Apply cannot fail: an op without meaning
+// is void and has no effect.
+func (s *State) Apply(a Accepted) Event {
+	t := new(trace)
+	from := s.Version()
+	ops := s.apply(a, t)
+	return Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, ops)}, Edits: t.edits(s)}
+}
+
+// ApplyQuietly is Apply for those who do not ask what happened. Only a.Change and a.Span are looked at.
+func (s *State) ApplyQuietly(a Accepted) { s.apply(a, nil) }
+
+// apply applies a change and returns the number of its ops.
+func (s *State) apply(a Accepted, t *trace) int {
+	if s.tx != nil {
+		panic("crdt: Apply during a transaction")
+	}
+	ps := &pass{s: s, actor: a.Actor, first: a.Seq, base: a.Span.Start, trace: t}
+	parents := s.graph.Parents(a.Span.Start)
+	ps.history = s.history(a.Span, parents)
+	n := 0
+	if t != nil {
+		// What was shown where something else may be shown afterwards, noted before anything changes.
+		ps.each(a.Change, func(op *Op) { t.expect(ps, op) })
+	}
+	ps.each(a.Change, func(op *Op) {
+		ps.apply(op)
+		n++
+	})
+	s.advance(a.Span, parents)
+	return n
+}
+
+// each calls f with every op of c, with the pass at the op.
+func (ps *pass) each(c *Change, f func(op *Op)) {
+	c.Ops(func(seq causal.Seq, slice string, op *Op) bool {
+		ps.lv = ps.base + causal.LV(seq-ps.first)
+		if op.Unknown {
+			// Its path, if it has one, is of no use here; that it lies in this slice is.
+			op.Path = Path{{Key: slice}}
+		}
+		f(op)
+		return true
+	})
+}
+
+// history returns the causal history of a change that saw parents, among what s has applied.
+func (s *State) history(span causal.Span, parents []causal.LV) causal.History {
+	if len(parents) != 1 || parents[0] != span.Start-1 || s.run.end != span.Start {
+		s.run.history = s.graph.HistoryAmong(s.heads, parents)
+	}
+	s.run.end = span.End
+	return s.run.history
+}
+
+// advance moves s's version on by a change.
+func (s *State) advance(span causal.Span, parents []causal.LV) {
+	heads := slices.DeleteFunc(s.heads, func(h causal.LV) bool { return slices.Contains(parents, h) })
+	s.heads = append(heads, span.End-1)
+	slices.Sort(s.heads)
+}
+
+// apply applies one op and reports whether it has an effect: it is void otherwise.
+func (ps *pass) apply(op *Op) bool {
+	s := ps.s
+	switch {
+	case op.Unknown:
+		s.stats.Void++
+		s.stats.Unknown++
+		s.setOpaque(op.Path[0].Key)
+		return false
+	case op.Void:
+		s.stats.Void++
+		return false
+	case s.opaque[op.Path[0].Key]:
+		return true // it may well have one, but nobody here can tell
+	case !ps.sees(op.Path):
+		s.stats.Void++
+		return false
+	}
+	// Nothing below can fail.
+	var parent parentContent = s.root
+	t := ps.trace.top()
+	for i, step := range op.Path {
+		p := parent.place(ps, step)
+		t = t.touch(ps, step, p)
+		deletesWin := parent.deletesWins()
+		if op.Code == CodeDelete && i == len(op.Path)-1 {
+			p.delete(ps, deletesWin)
+			return true
+		}
+		e := p.entry(ps, step.Kind, step.Birth)
+		admitted := true
+		if op.Code.Class() == ClassWrite {
+			if admitted = p.admits(ps, deletesWin); admitted {
+				ps.supersede(&e.alive, ps.lv)
+			}
+		}
+		if i == len(op.Path)-1 {
+			ps.applyTo(e, op, admitted, t.content(e))
+			return true
+		}
+		parent = e.content.(parentContent)
+		t = t.content(e)
+	}
+	panic(fmt.Sprintf("crdt: op without a path: %v", op))
+}
+
+// applyTo applies op to the content of e. t notes what e showed before, if it did.
+func (ps *pass) applyTo(e *entry, op *Op, admitted bool, t *touch) {
+	switch c := e.content.(type) {
+	case *registerContent:
+		if op.Code == CodePut && admitted {
+			c.put(ps, op.Value)
+		}
+	case *counterContent:
+		if op.Code == CodeAdd {
+			c.add(ps, op.Delta)
+		}
+	case memberContent:
+		applySet(ps, c, op, t)
+	case *listContent:
+		switch op.Code {
+		case CodeListInsert, CodeListNew:
+			c.insert(ps, op, t)
+		case CodeListDelete:
+			c.delete(ps, op.Pos, op.Len, t)
+		}
+	case *textContent:
+		switch op.Code {
+		case CodeTextInsert:
+			c.insert(ps, op.Pos, op.Text, op.Len, t)
+		case CodeTextDelete:
+			c.delete(ps, op.Pos, op.Len, t)
+		}
+	}
+}
+
+// sees reports whether every element that path leads through was inserted, into the list
+// it is said to be in, by an op that the author saw. Whether it was deleted since does not matter.
+func (ps *pass) sees(path Path) bool {
+	var c content = ps.s.root
+	for i, step := range path {
+		var p *place
+		if c != nil {
+			p = ps.peek(c, step)
+		}
+		if p == nil && i > 0 && path[i-1].Kind == List {
+			return false
+		}
+		c = nil
+		if p != nil {
+			if e := p.find(step.Kind, step.Birth); e != nil {
+				c = e.content
+			}
+		}
+	}
+	return true
+}
+
+// peek returns the place below c that step leads to, for reading, nil if there is none.
+func (ps *pass) peek(c content, step Step) *place {
+	switch c := c.(type) {
+	case *mapContent:
+		return c.places[step.Key]
+	case *listContent:
+		if lv, ok := ps.find(step.Elem); ok && c.inserted(lv) {
+			return c.peek(lv)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,409 @@
+package crdt
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// EffectiveTime orders changes in time: milliseconds in the upper 48 bits and a count in the
+// lower 16, which carries into them. It is the greater of a change's Time and one more than the greatest
+// in its causal history, so it never contradicts causality whatever the clocks say.
+type EffectiveTime uint64
+
+// effective returns the effective time of a change with the given Time whose history reaches after.
+func effective(time int64, after EffectiveTime) EffectiveTime {
+	return max(EffectiveTime(time)<<16, after+1)
+}
+
+// Millis returns t in whole unix milliseconds.
+func (t EffectiveTime) Millis() int64 { return int64(t >> 16) }
+
+// Accepted is a change that a Chains holds.
+type Accepted struct {
+	*Change
+	Span      causal.Span // the local versions of its ops
+	Effective EffectiveTime
+	Hash      Hash
+}
+
+// ChangeInfo is what a Chains remembers of a change: all but its ops and deps.
+type ChangeInfo struct {
+	Span      causal.Span
+	Dot       causal.Dot // of its last op
+	Time      int64
+	Effective EffectiveTime
+	Hash      Hash
+	Signed    bool // a signature at this very change is held
+}
+
+// Chains is the hash chains of all actors of a store: what has been accepted. It owns
+// the causal graph of their ops, and keeps signatures. It is not safe for concurrent use while it
+// changes; any number of readers may share one that does not.
+//
+// Invariant: infos are in LV order and cover the graph; chains and order are parallel to the graph's actors.
+type Chains struct {
+	store  StoreID
+	graph  causal.Graph
+	starts []causal.LV // of each change, ascending
+	infos  infoTable   // parallel to starts
+	chains []chain     // by causal.ActorIndex
+	order  []causal.ActorIndex
+	digest Hash
+	fresh  bool // digest is that of the tips
+}
+
+type changeInfo struct {
+	hash      Hash
+	time      int64
+	effective EffectiveTime
+	ordinal   uint32 // changes of its actor up to it
+	bytes     uint32 // about what they take; only differences count, so it may wrap
+	needed    bool   // another actor's change depends on it
+}
+
+// infoTable is a list of changeInfo that hardly moves what it holds while it grows, and takes
+// little room when it holds little.
+type infoTable struct {
+	chunks [][]changeInfo // of infoChunk each, but the last
+	len    int
+}
+
+const infoChunk = 1 << 9
+
+func (t *infoTable) at(i int) *changeInfo { return &t.chunks[i/infoChunk][i%infoChunk] }
+
+func (t *infoTable) add(info changeInfo) {
+	last := len(t.chunks) - 1
+	if t.len%infoChunk == 0 {
+		t.chunks = append(t.chunks, nil)
+		last++
+	}
+	t.chunks[last] = append(t.chunks[last], info)
+	t.len++
+}
+
+// chain is what is known of one actor.
+type chain struct {
+	last    int             // its last change, an index into infos
+	sigs    []keptSignature // ascending
+	thinned int             // of sigs, those that stay for good
+}
+
+// keptSignature is a signature at the change with index change.
+type keptSignature struct {
+	seq    causal.Seq
+	change int
+	sig    [ed25519.SignatureSize]byte
+}
+
+// NewChains returns the chains of the empty store with the given ID.
+func NewChains(store StoreID) *Chains { return &Chains{store: store} }
+
+// Store returns the store's ID.
+func (c *Chains) Store() StoreID { return c.store }
+
+// Graph returns the causal graph of all accepted ops. Only c adds to it.
+func (c *Chains) Graph() *causal.Graph { return &c.graph }
+
+// Len returns the number of changes.
+func (c *Chains) Len() int { return c.infos.len }
+
+// change returns the index of the change that holds lv.
+func (c *Chains) change(lv causal.LV) int {
+	if n := len(c.starts); n > 0 && lv >= c.starts[n-1] {
+		return n - 1
+	}
+	return sort.Search(len(c.starts), func(i int) bool { return c.starts[i] > lv }) - 1
+}
+
+// span returns the local versions of the ops of change i.
+func (c *Chains) span(i int) causal.Span {
+	if i+1 < len(c.starts) {
+		return causal.Span{Start: c.starts[i], End: c.starts[i+1]}
+	}
+	return causal.Span{Start: c.starts[i], End: c.graph.Len()}
+}
+
+// find returns the index of the change that holds d.
+func (c *Chains) find(d causal.Dot) (i int, ok bool) {
+	lv, ok := c.graph.LV(d)
+	if !ok {
+		return 0, false
+	}
+	return c.change(lv), true
+}
+
+// findEnd returns the index of the change whose last op is d.
+func (c *Chains) findEnd(d causal.Dot) (i int, ok bool) {
+	lv, ok := c.graph.LV(d)
+	if !ok {
+		return 0, false
+	}
+	i = c.change(lv)
+	return i, c.span(i).End == lv+1
+}
+
+// chainOf returns what is known of a, nil if nothing is.
+func (c *Chains) chainOf(a causal.Actor) *chain {
+	ai, ok := c.graph.ActorIndex(a)
+	if !ok {
+		return nil
+	}
+	return &c.chains[ai]
+}
+
+// Tip returns the end of a's chain, and false if nothing of a is held.
+func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
+	ch := c.chainOf(a)
+	if ch == nil {
+		return Tip{}, false
+	}
+	return c.tip(ch.last), true
+}
+
+// tip returns the Tip that ends in change i.
+func (c *Chains) tip(i int) Tip {
+	d := c.graph.Dot(c.span(i).End - 1)
+	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: c.infos.at(i).hash}
+}
+
+// Tips returns the ends of all chains, sorted by actor, in a new slice.
+func (c *Chains) Tips() []Tip {
+	out := make([]Tip, len(c.order))
+	for i, ai := range c.order {
+		out[i] = c.tip(c.chains[ai].last)
+	}
+	return out
+}
+
+// Digest returns the SHA-256 over all tips: equal digests mean equal stores.
+func (c *Chains) Digest() Hash {
+	if !c.fresh {
+		var buf []byte
+		for _, t := range c.Tips() {
+			buf = t.Actor.AppendTo(buf)
+			buf = appendUint(buf, uint64(t.Seq))
+			buf = append(buf, t.Hash[:]...)
+		}
+		c.digest, c.fresh = sha256.Sum256(buf), true
+	}
+	return c.digest
+}
+
+// HashAt returns the hash of the change whose last op is d, and false if c holds none.
+func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
+	i, ok := c.findEnd(d)
+	if !ok {
+		return Hash{}, false
+	}
+	return c.infos.at(i).hash, true
+}
+
+// ChangeAt returns the change that lv, which must be in the graph, is an op of.
+func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
+	i := c.change(lv)
+	span := c.span(i)
+	dot := c.graph.Dot(span.End - 1)
+	_, signed := c.Signature(dot)
+	info := c.infos.at(i)
+	return ChangeInfo{Span: span, Dot: dot, Time: info.time, Effective: info.effective, Hash: info.hash, Signed: signed}
+}
+
+// Later reports whether op a is later than op b: by effective time, then actor, seq and
+// hash of their changes. Both must be in the graph.
+func (c *Chains) Later(a, b causal.LV) bool {
+	i, j := c.change(a), c.change(b)
+	if i == j {
+		return a > b
+	}
+	x, y := c.infos.at(i), c.infos.at(j)
+	if x.effective != y.effective {
+		return x.effective > y.effective
+	}
+	// Changes of one actor never have the same effective time, so seq and hash decide nothing
+	// while each actor's log is a single chain.
+	return c.graph.Dot(a).Compare(c.graph.Dot(b)) > 0
+}
+
+// EffectiveAfter returns the effective time of a change made at the given time by an author who saw parents.
+func (c *Chains) EffectiveAfter(parents []causal.LV, time int64) EffectiveTime {
+	var after EffectiveTime
+	for _, p := range parents {
+		after = max(after, c.infos.at(c.change(p)).effective)
+	}
+	if len(parents) == 0 {
+		return EffectiveTime(time) << 16
+	}
+	return effective(time, after)
+}
+
+// Add makes what Check checked part of c, and returns the changes that were new, in causal order. It
+// cannot fail, but c must not have changed since the check.
+func (c *Chains) Add(k *Checked) []Accepted {
+	if k.base != c.graph.Len() {
+		panic(fmt.Sprintf("crdt: chains grew from %d to %d ops between Check and Add", k.base, c.graph.Len()))
+	}
+	c.starts = slices.Grow(c.starts, len(k.accepted))
+	for i := range k.accepted {
+		c.append(&k.accepted[i], k.parentsOf(i))
+		if s := k.sigOf[i]; s >= 0 {
+			c.AddSignature(k.sigs[s])
+		}
+	}
+	return k.accepted
+}
+
+// append adds a valid change whose Hash, Effective and Span are set.
+func (c *Chains) append(a *Accepted, parents []causal.LV) {
+	span, err := c.graph.Add(a.Actor, a.Seq, a.Span.Len(), parents)
+	if err != nil || span != a.Span {
+		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v, %v", a.Actor, a.Seq, a.Span, span, err))
+	}
+	ai, _ := c.graph.ActorIndex(a.Actor)
+	if int(ai) == len(c.chains) {
+		c.chains = append(c.chains, chain{last: -1})
+		at, _ := slices.BinarySearchFunc(c.order, a.Actor, func(i causal.ActorIndex, a causal.Actor) int {
+			return c.graph.Actor(i).Compare(a)
+		})
+		c.order = slices.Insert(c.order, at, ai)
+	}
+	ch := &c.chains[ai]
+	info := changeInfo{hash: a.Hash, time: a.Time, effective: a.Effective, ordinal: 1, bytes: uint32(a.wireSize())}
+	if ch.last >= 0 {
+		info.ordinal += c.infos.at(ch.last).ordinal
+		info.bytes += c.infos.at(ch.last).bytes
+	}
+	ch.last = c.infos.len
+	c.starts = append(c.starts, span.Start)
+	c.infos.add(info)
+	c.fresh = false
+	for i := range a.Refs {
+		if a.Refs[i].Seq == 0 {
+			continue
+		}
+		if j, ok := c.findEnd(a.Refs[i]); ok {
+			c.infos.at(j).needed = true
+		}
+	}
+}
+
+// wireSize returns about what c takes in a batch, in bytes.
+func (c *Change) wireSize() int {
+	n := 6 + 8*len(c.Refs)
+	for i := range c.Groups {
+		n += len(c.Groups[i].Slice) + len(c.Groups[i].Ops) + 4
+	}
+	return n
+}
+
+// Author makes ch, an own change whose author saw parents, part of c. It must be
+// valid: the actor's next, its Deps the maximal parents other than the actor's own previous change.
+// AddSignature should follow before it is sent.
+func (c *Chains) Author(ch *Change, parents []causal.LV) Accepted {
+	if err := ch.Validate(); err != nil {
+		panic(err)
+	}
+	var prev Hash
+	var prevTime int64
+	if own := c.chainOf(ch.Actor); own == nil {
+		prev = GenesisHash(c.store, ch.Actor)
+	} else {
+		prev, prevTime = c.infos.at(own.last).hash, c.infos.at(own.last).time
+		last := c.span(own.last).End - 1
+		if !slices.Contains(parents, last) {
+			parents = append(slices.Clone(parents), last)
+		}
+	}
+	var deps []Hash
+	for _, d := range ch.Deps() {
+		h, ok := c.HashAt(d)
+		if !ok {
+			panic(fmt.Sprintf("crdt: author %s: unknown dep %s", ch.Dot(), d))
+		}
+		deps = append(deps, h)
+	}
+	start := c.graph.Len()
+	a := Accepted{
+		Change:    ch,
+		Span:      causal.Span{Start: start, End: start + causal.LV(ch.Len())},
+		Effective: c.EffectiveAfter(parents, ch.Time),
+		Hash:      ch.Hash(prev, prevTime, deps),
+	}
+	c.append(&a, parents)
+	return a
+}
+
+// Signatures are kept at least this often, counted per actor.
+const (
+	keepChanges = 1000
+	keepBytes   = 64 << 10
+)
+
+// sigWindow is the number of an actor's latest signatures that are kept whatever
+// depends on them: another's change may still arrive that depends on one, and a batch can only end, for
+// an actor, in a kept signature.
+const sigWindow = 256
+
+// AddSignature keeps s, a signature at a change that c holds. It does not verify s. Signatures that no other
+// actor's change depends on are thinned out as they age.
+func (c *Chains) AddSignature(s Signature) {
+	i, ok := c.findEnd(s.Dot)
+	if !ok {
+		panic(fmt.Sprintf("crdt: signature at %s, where no change ends", s.Dot))
+	}
+	ch := c.chainOf(s.Dot.Actor)
+	at, found := ch.findSig(s.Dot.Seq)
+	if found {
+		return
+	}
+	ch.sigs = slices.Insert(ch.sigs, at, keptSignature{seq: s.Dot.Seq, change: i, sig: s.Sig})
+	if at < ch.thinned {
+		ch.thinned++
+	}
+	if len(ch.sigs)-ch.thinned >= 2*sigWindow {
+		c.thin(ch)
+	}
+}
+
+// Signature returns the signature kept at d, and false if there is none.
+func (c *Chains) Signature(d causal.Dot) (Signature, bool) {
+	ch := c.chainOf(d.Actor)
+	if ch == nil {
+		return Signature{}, false
+	}
+	i, ok := ch.findSig(d.Seq)
+	if !ok {
+		return Signature{}, false
+	}
+	return Signature{Dot: d, Sig: ch.sigs[i].sig}, true
+}
+
+// thin drops signatures older than the last sigWindow that nothing needs.
+func (c *Chains) thin(ch *chain) {
+	end := len(ch.sigs) - sigWindow
+	kept := ch.sigs[:ch.thinned]
+	for i := ch.thinned; i < end; i++ {
+		var before changeInfo
+		if len(kept) > 0 {
+			before = *c.infos.at(kept[len(kept)-1].change)
+		}
+		this, after := c.infos.at(ch.sigs[i].change), c.infos.at(ch.sigs[i+1].change)
+		if this.needed || after.ordinal-before.ordinal > keepChanges || after.bytes-before.bytes > keepBytes {
+			kept = append(kept, ch.sigs[i])
+		}
+	}
+	ch.thinned = len(kept)
+	ch.sigs = append(kept, ch.sigs[end:]...)
+}
+
+func (ch *chain) findSig(seq causal.Seq) (int, bool) {
+	return slices.BinarySearchFunc(ch.sigs, seq, func(k keptSignature, seq causal.Seq) int {
+		return cmp.Compare(k.seq, seq)
+	})
+}

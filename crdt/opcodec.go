@@ -1,0 +1,352 @@
+package crdt
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// An op is a msgpack array [code, len, path, args...]; the ops of a group follow one
+// another. The path leads from the slice, which the group names, to a container:
+//
+//	[kb0, key1, kb1, ..., key_n]         and a dot at the end if the container has a birth
+//
+// where kb is the kind of an entry, or [kind, actor, seq] if it has a birth, and a key
+// is a string under a map and the dot [actor, seq] of an element under a list. The last kind
+// is implied by the code. A delete names a place: the same, without a birth at the end.
+// Actors are 0 for the change's own and i+1 for Refs[i].
+
+// AppendOp appends the encoding of op to buf. ref gives the number by which op's
+// change names an actor: 0 its own, i+1 for Refs[i]. op must be one that decodes as not void.
+func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
+	args := 3
+	switch op.Code {
+	case CodePut, CodeTouch, CodeAdd, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove,
+		CodeListDelete, CodeTextDelete:
+		args = 4
+	case CodeListInsert, CodeListNew, CodeTextInsert:
+		args = 5
+	}
+	buf = appendArrayHead(buf, args)
+	buf = appendUint(buf, uint64(op.Code))
+	buf = appendUint(buf, uint64(op.Len))
+	buf = appendPath(buf, op, ref)
+	switch op.Code {
+	case CodePut, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove:
+		buf = op.Value.AppendTo(buf)
+	case CodeTouch:
+		buf = appendUint(buf, uint64(op.Kind))
+	case CodeAdd:
+		buf = appendInt(buf, op.Delta)
+	case CodeListInsert:
+		buf = appendUint(buf, uint64(op.Pos))
+		buf = appendArrayHead(buf, len(op.Values))
+		for _, v := range op.Values {
+			buf = v.AppendTo(buf)
+		}
+	case CodeListNew:
+		buf = appendUint(buf, uint64(op.Pos))
+		buf = appendUint(buf, uint64(op.Kind))
+	case CodeListDelete, CodeTextDelete:
+		buf = appendUint(buf, uint64(op.Pos))
+	case CodeTextInsert:
+		buf = appendUint(buf, uint64(op.Pos))
+		buf = appendStr(buf, op.Text)
+	}
+	return buf
+}
+
+func appendPath(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
+	last := len(op.Path) - 1
+	n := 2 * last
+	birth := op.Code != CodeDelete && !op.Path[last].Birth.IsZero()
+	if birth {
+		n++
+	}
+	buf = appendArrayHead(buf, n)
+	for i := range last {
+		entry, place := &op.Path[i], &op.Path[i+1]
+		if entry.Birth.IsZero() {
+			buf = appendUint(buf, uint64(entry.Kind))
+		} else {
+			buf = append(buf, mpFixArr|3)
+			buf = appendUint(buf, uint64(entry.Kind))
+			buf = appendUint(buf, uint64(ref(entry.Birth.Actor)))
+			buf = appendUint(buf, uint64(entry.Birth.Seq))
+		}
+		if entry.Kind == List {
+			buf = appendDot(buf, place.Elem, ref)
+		} else {
+			buf = appendStr(buf, place.Key)
+		}
+	}
+	if birth {
+		buf = appendDot(buf, op.Path[last].Birth, ref)
+	}
+	return buf
+}
+
+func appendDot(buf []byte, d causal.Dot, ref func(causal.Actor) int) []byte {
+	buf = append(buf, mpFixArr|2)
+	buf = appendUint(buf, uint64(ref(d.Actor)))
+	return appendUint(buf, uint64(d.Seq))
+}
+
+// Ops decodes c's ops and yields them in dot order until yield returns false, with the seq
+// of each op's first dot. Together they cover every dot of c: what is malformed comes as a
+// Void op. An *Op may be kept but not changed: neighbours share Paths.
+func (c *Change) Ops(yield func(seq causal.Seq, slice string, op *Op) bool) {
+	seq := c.Seq
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		d := opDecoder{change: c, slice: g.Slice}
+		b, left := g.Ops, g.Len
+		for left > 0 {
+			var op *Op
+			op, b = d.next(b, left)
+			if !yield(seq, g.Slice, op) {
+				return
+			}
+			seq += causal.Seq(op.Len)
+			left -= op.Len
+		}
+	}
+}
+
+// opDecoder decodes the ops of one group.
+type opDecoder struct {
+	change *Change
+	slice  string
+	// The last path read, its encoding and the kind it leads to: ops of one change tend
+	// to share it.
+	path Path
+	raw  []byte
+	kind Kind
+}
+
+// verdict is what reading an op came to.
+type verdict uint8
+
+const (
+	opGood verdict = iota
+	opVoid
+	opUnknown
+)
+
+// next reads the first op of b, of whose group left dots are left, and returns what
+// follows it.
+func (d *opDecoder) next(b []byte, left int) (*Op, []byte) {
+	n, rest, ok := readArray(b)
+	if !ok || n < 2 {
+		return &Op{Void: true, Len: left}, nil
+	}
+	code, rest, ok := readUint(rest)
+	if !ok || code > 1<<32-1 {
+		return &Op{Void: true, Len: left}, nil
+	}
+	length, rest, ok := readUint(rest)
+	if !ok || length < 1 || length > MaxChangeLen {
+		return &Op{Void: true, Len: left}, nil
+	}
+	op, rest, v := d.body(rest, n, Code(code), int(length))
+	if v == opGood && int(length) <= left {
+		return op, rest
+	}
+	rest, ok = skipValue(b)
+	if !ok {
+		return &Op{Void: true, Len: left}, nil
+	}
+	return &Op{Void: true, Unknown: v == opUnknown, Code: Code(code), Len: min(int(length), left)}, rest
+}
+
+// body reads an op of n items behind its header.
+func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, verdict) {
+	var args int
+	single := true // takes one dot
+	switch code {
+	case CodePut, CodeTouch, CodeAdd, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove:
+		args = 4
+	case CodeDelete, CodeSetClear, CodeRWSetClear:
+		args = 3
+	case CodeListDelete, CodeTextDelete:
+		args, single = 4, false
+	case CodeListInsert, CodeListNew, CodeTextInsert:
+		args, single = 5, false
+	default:
+		return nil, nil, opUnknown
+	}
+	if n != args || single && length != 1 {
+		return nil, nil, opVoid
+	}
+	op, b, v := d.readPath(b, code)
+	if v != opGood {
+		return nil, nil, v
+	}
+	op.Code, op.Len = code, length
+	ok := true
+	if !single {
+		var pos uint64
+		if pos, b, ok = readUint(b); !ok || pos > MaxPosition {
+			return nil, nil, opVoid
+		}
+		op.Pos = int(pos)
+	}
+	switch code {
+	case CodePut, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove:
+		rest, scanned := scanValue(b, 0)
+		if ok = scanned; ok {
+			op.Value, b = newValue(b[:len(b)-len(rest)]), rest
+			ok = code == CodePut || op.Value.IsScalar()
+		}
+	case CodeTouch, CodeListNew:
+		var k uint64
+		if k, b, ok = readUint(b); !ok || k == 0 || k > 0xff {
+			return nil, nil, opVoid
+		}
+		if op.Kind = Kind(k); !op.Kind.Known() {
+			return nil, nil, opUnknown
+		}
+		if code == CodeTouch {
+			op.Path[len(op.Path)-1].Kind = op.Kind
+		}
+	case CodeAdd:
+		op.Delta, b, ok = readInt(b)
+	case CodeListInsert:
+		op.Values, b, ok = readValues(b, length)
+	case CodeTextInsert:
+		var s []byte
+		if s, b, ok = readStr(b); ok {
+			ok = utf8.RuneCount(s) == length
+			op.Text = string(s)
+		}
+	}
+	if !ok {
+		return nil, nil, opVoid
+	}
+	return op, b, opGood
+}
+
+// readValues reads an array of n values.
+func readValues(b []byte, n int) ([]Value, []byte, bool) {
+	count, b, ok := readArray(b)
+	if !ok || count != n {
+		return nil, nil, false
+	}
+	values := make([]Value, n)
+	for i := range values {
+		rest, ok := scanValue(b, 0)
+		if !ok {
+			return nil, nil, false
+		}
+		values[i], b = newValue(b[:len(b)-len(rest)]), rest
+	}
+	return values, b, true
+}
+
+// opWithStep is an Op on a slice itself, with its Path, in one piece of memory.
+type opWithStep struct {
+	op   Op
+	step [1]Step
+}
+
+// readPath returns a new Op that holds the path at the start of b, and what follows that.
+func (d *opDecoder) readPath(b []byte, code Code) (*Op, []byte, verdict) {
+	kind := code.kind()
+	if d.path != nil && kind != 0 && kind == d.kind && bytes.HasPrefix(b, d.raw) {
+		return &Op{Path: d.path}, b[len(d.raw):], opGood
+	}
+	count, rest, ok := readArray(b)
+	if !ok || count/2+1 > MaxDepth || code == CodeDelete && count%2 != 0 {
+		return nil, nil, opVoid
+	}
+	var op *Op
+	if count < 2 {
+		o := &opWithStep{}
+		op = &o.op
+		op.Path = o.step[:]
+	} else {
+		op = &Op{Path: make(Path, count/2+1)}
+	}
+	op.Path[0].Key = d.slice
+	last := count / 2
+	for i := range last {
+		entry, place := &op.Path[i], &op.Path[i+1]
+		var v verdict
+		if rest, v = d.readEntry(rest, entry); v != opGood {
+			return nil, nil, v
+		}
+		if entry.Kind == List {
+			place.Elem, rest, ok = d.readDot(rest)
+		} else {
+			var key []byte
+			key, rest, ok = readStr(rest)
+			ok = ok && len(key) <= MaxKeyBytes
+			if ok {
+				place.Key = string(key)
+			}
+		}
+		if !ok {
+			return nil, nil, opVoid
+		}
+	}
+	op.Path[last].Kind = kind
+	if count%2 != 0 {
+		if op.Path[last].Birth, rest, ok = d.readDot(rest); !ok {
+			return nil, nil, opVoid
+		}
+	}
+	if kind != 0 {
+		d.path, d.kind, d.raw = op.Path, kind, b[:len(b)-len(rest)]
+	}
+	return op, rest, opGood
+}
+
+// readEntry reads the kind, and the birth if there is one, of an entry with places below it.
+func (d *opDecoder) readEntry(b []byte, entry *Step) ([]byte, verdict) {
+	var k uint64
+	var ok bool
+	born := len(b) > 0 && b[0] == mpFixArr|3
+	if born {
+		b = b[1:]
+	}
+	if k, b, ok = readUint(b); !ok || k == 0 || k > 0xff {
+		return nil, opVoid
+	}
+	entry.Kind = Kind(k)
+	if born {
+		if entry.Birth, b, ok = d.readDotItems(b); !ok {
+			return nil, opVoid
+		}
+	}
+	switch {
+	case !entry.Kind.Known():
+		return nil, opUnknown
+	case !entry.Kind.isParent():
+		return nil, opVoid
+	}
+	return b, opGood
+}
+
+func (d *opDecoder) readDot(b []byte) (causal.Dot, []byte, bool) {
+	if len(b) == 0 || b[0] != mpFixArr|2 {
+		return causal.Dot{}, nil, false
+	}
+	return d.readDotItems(b[1:])
+}
+
+func (d *opDecoder) readDotItems(b []byte) (dot causal.Dot, rest []byte, ok bool) {
+	actor, b, ok := readUint(b)
+	if !ok || actor > uint64(len(d.change.Refs)) {
+		return dot, nil, false
+	}
+	seq, b, ok := readUint(b)
+	if !ok || seq < 1 || seq > MaxSeq {
+		return dot, nil, false
+	}
+	dot.Actor, dot.Seq = d.change.Actor, causal.Seq(seq)
+	if actor > 0 {
+		dot.Actor = d.change.Refs[actor-1].Actor
+	}
+	return dot, b, true
+}

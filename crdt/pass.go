@@ -1,0 +1,82 @@
+package crdt
+
+import (
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// pass is one application of ops to a State: of a change, or of a transaction
+// while it is being authored. It knows what their author saw, can be taken back if it keeps a
+// journal, and notes for the event what it touches.
+type pass struct {
+	s     *State
+	actor causal.Actor
+	first causal.Seq // dots from here on, of actor, are those of the pass itself
+	base  causal.LV  // the local version of first
+	lv    causal.LV  // of the op being applied
+	// history is what the author saw when the pass began; ops of the pass itself count as seen.
+	history causal.History
+	journal *journal // nil: cannot be taken back
+	trace   *trace   // nil: nobody asks what happened
+}
+
+// journal holds what takes a pass back, last done first undone.
+type journal struct{ undos []func() }
+
+func (j *journal) rollback() {
+	for i := len(j.undos) - 1; i >= 0; i-- {
+		j.undos[i]()
+	}
+	j.undos = nil
+}
+
+// undoable reports whether the pass may be taken back: if so, whatever is changed must be given to undo.
+func (ps *pass) undoable() bool { return ps.journal != nil }
+
+func (ps *pass) undo(f func()) { ps.journal.undos = append(ps.journal.undos, f) }
+
+// saw reports whether the op being applied has lv, an applied op, in its causal history.
+func (ps *pass) saw(lv causal.LV) bool { return ps.history.Contains(lv) }
+
+// find returns the local version of d if the op being applied saw it. Whether the state has applied it
+// is for the caller to check.
+func (ps *pass) find(d causal.Dot) (causal.LV, bool) {
+	var lv causal.LV
+	if d.Actor == ps.actor && d.Seq >= ps.first {
+		lv = ps.base + causal.LV(d.Seq-ps.first)
+	} else {
+		var ok bool
+		if lv, ok = ps.s.graph.LV(d); !ok {
+			return 0, false
+		}
+	}
+	return lv, lv < ps.lv && ps.saw(lv)
+}
+
+// supersede makes lv, of the op being applied, a member of set and drops from it what the op saw.
+func (ps *pass) supersede(set *[]causal.LV, lv causal.LV) {
+	ps.save(set)
+	*set = append(slices.DeleteFunc(*set, ps.saw), lv)
+}
+
+// drop drops from set what the op being applied saw, or everything.
+func (ps *pass) drop(set *[]causal.LV, all bool) {
+	if len(*set) == 0 {
+		return
+	}
+	ps.save(set)
+	if all {
+		*set = (*set)[:0]
+		return
+	}
+	*set = slices.DeleteFunc(*set, ps.saw)
+}
+
+// save lets the pass put set back as it is.
+func (ps *pass) save(set *[]causal.LV) {
+	if ps.undoable() {
+		old := slices.Clone(*set)
+		ps.undo(func() { *set = old })
+	}
+}

@@ -1,0 +1,187 @@
+package crdt
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/atollsync/atoll/crdt/sequence"
+)
+
+// textContent is what a Text holds.
+type textContent struct {
+	ops  sequence.Sequence
+	rope sequence.Rope
+}
+
+// insert applies a TextInsert of text, which has n code points.
+func (c *textContent) insert(ps *pass, pos int, text string, n int, t *touch) {
+	for _, e := range c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n) {
+		c.edit(ps, e.Pos, 0, text, n, t) // an insert stays in one piece
+	}
+	c.save(ps)
+}
+
+// delete applies a TextDelete of n code points.
+func (c *textContent) delete(ps *pass, pos, n int, t *touch) {
+	for _, e := range c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n) {
+		c.edit(ps, e.Pos, e.Deleted, "", 0, t)
+	}
+	c.save(ps)
+}
+
+// edit changes the text shown: at pos, deleted code points go and the inserted ones of part come.
+func (c *textContent) edit(ps *pass, pos, deleted int, part string, inserted int, t *touch) {
+	if deleted > 0 {
+		if ps.undoable() {
+			old := c.rope.Slice(pos, pos+deleted)
+			ps.undo(func() { c.rope.Insert(pos, old) })
+		}
+		c.rope.Delete(pos, deleted)
+	}
+	if inserted > 0 {
+		if ps.undoable() {
+			ps.undo(func() { c.rope.Delete(pos, inserted) })
+		}
+		c.rope.Insert(pos, part)
+	}
+	t.splice(Splice{Pos: pos, Deleted: deleted, Inserted: inserted, Text: part}, 0)
+}
+
+// save makes the sequence forget the op being applied if the pass is taken back.
+func (c *textContent) save(ps *pass) {
+	if ps.undoable() {
+		lv := ps.lv
+		ps.undo(func() { c.ops.Truncate(lv) })
+	}
+}
+
+func (c *textContent) appendValue(_ *State, buf []byte) []byte {
+	return appendStr(buf, c.rope.String())
+}
+
+func (c *textContent) appendDigest(s *State, buf []byte) []byte { return c.appendValue(s, buf) }
+
+// TextView reads a Text. Positions and lengths count Unicode code points unless said otherwise.
+type TextView struct{ view }
+
+func (v *TextView) rope() *sequence.Rope {
+	if e := v.entry(); e != nil {
+		return &e.content.(*textContent).rope
+	}
+	return new(sequence.Rope)
+}
+
+// String returns the text.
+func (v *TextView) String() string { return v.rope().String() }
+
+// Slice returns the code points [from, to). It panics if there are none such.
+func (v *TextView) Slice(from, to int) string { return v.rope().Slice(from, to) }
+
+// Len returns the number of code points.
+func (v *TextView) Len() int { return v.rope().Len() }
+
+// LenUTF16 returns the number of UTF-16 code units, which is what JavaScript calls the length.
+func (v *TextView) LenUTF16() int { return v.rope().LenUTF16() }
+
+// RuneOfUTF16 returns the position of the code point that holds the i-th UTF-16 code unit.
+func (v *TextView) RuneOfUTF16(i int) int { return v.rope().RuneOfUTF16(i) }
+
+// UTF16OfRune returns the number of UTF-16 code units before position i.
+func (v *TextView) UTF16OfRune(i int) int { return v.rope().UTF16OfRune(i) }
+
+// TxText is a Text in a transaction.
+type TxText struct {
+	TextView
+	tx *Tx
+}
+
+// Insert inserts s, valid UTF-8, at position pos.
+func (t *TxText) Insert(pos int, s string) {
+	switch n := t.Len(); {
+	case t.tx.over():
+	case !utf8.ValidString(s):
+		t.tx.fail(fmt.Errorf("crdt: insert into %s: not UTF-8", t.at))
+	case pos < 0 || pos > n:
+		t.tx.fail(fmt.Errorf("crdt: insert into %s: %w: %d of %d", t.at, ErrRange, pos, n))
+	case s != "":
+		if path, ok := t.tx.enter(t.at, ClassWrite); ok {
+			t.tx.do(&Op{Code: CodeTextInsert, Len: utf8.RuneCountInString(s), Path: path, Pos: pos, Text: s})
+		}
+	}
+}
+
+// Append inserts s at the end.
+func (t *TxText) Append(s string) { t.Insert(t.Len(), s) }
+
+// Delete deletes n code points from position pos.
+func (t *TxText) Delete(pos, n int) {
+	switch length := t.Len(); {
+	case t.tx.over():
+	case pos < 0 || n < 0 || pos > length || n > length-pos:
+		t.tx.fail(fmt.Errorf("crdt: delete from %s: %w: [%d, %d+%d) of %d", t.at, ErrRange, pos, pos, n, length))
+	case n > 0:
+		if path, ok := t.tx.enter(t.at, ClassNeither); ok {
+			t.tx.do(&Op{Code: CodeTextDelete, Len: n, Path: path, Pos: pos})
+		}
+	}
+}
+
+// Set turns the text into s by deleting and inserting what differs between a common beginning and end.
+func (t *TxText) Set(s string) {
+	if !utf8.ValidString(s) {
+		t.tx.fail(fmt.Errorf("crdt: set %s: not UTF-8", t.at))
+		return
+	}
+	old, want := []rune(t.String()), []rune(s)
+	start := 0
+	for start < len(old) && start < len(want) && old[start] == want[start] {
+		start++
+	}
+	end := 0
+	for end < len(old)-start && end < len(want)-start && old[len(old)-1-end] == want[len(want)-1-end] {
+		end++
+	}
+	t.Delete(start, len(old)-start-end)
+	t.Insert(start, string(want[start:len(want)-end]))
+	if s == "" && !t.Exists() {
+		t.Touch()
+	}
+}
+
+// InsertUTF16 is Insert at an offset in UTF-16 code units. Within a surrogate pair it is an error.
+func (t *TxText) InsertUTF16(offset int, s string) {
+	if pos, ok := t.ofUTF16(offset); ok {
+		t.Insert(pos, s)
+	}
+}
+
+// DeleteUTF16 is Delete by UTF-16 code units. Within a surrogate pair it is an error.
+func (t *TxText) DeleteUTF16(offset, n int) {
+	from, ok := t.ofUTF16(offset)
+	if !ok {
+		return
+	}
+	if to, ok := t.ofUTF16(offset + n); ok {
+		t.Delete(from, to-from)
+	}
+}
+
+// ofUTF16 turns a UTF-16 offset into a position.
+func (t *TxText) ofUTF16(offset int) (pos int, ok bool) {
+	if t.tx.over() {
+		return 0, false
+	}
+	if n := t.LenUTF16(); offset < 0 || offset > n {
+		t.tx.fail(fmt.Errorf("crdt: edit %s: %w: UTF-16 offset %d of %d", t.at, ErrRange, offset, n))
+		return 0, false
+	}
+	pos = t.RuneOfUTF16(offset)
+	if t.UTF16OfRune(pos) != offset {
+		t.tx.fail(fmt.Errorf("crdt: edit %s: %w: UTF-16 offset %d is inside a surrogate pair", t.at, ErrRange, offset))
+		return 0, false
+	}
+	return pos, true
+}
+
+// Touch makes the text stand, empty if nothing is in it.
+func (t *TxText) Touch() { t.tx.touch(t.at) }

@@ -1,0 +1,317 @@
+package crdt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// ErrRange is wrapped by the error of a Tx about a position outside a list or text.
+var ErrRange = errors.New("out of range")
+
+// ErrKind is wrapped by the error of a Tx about a container of the wrong kind, or a kind that is none.
+var ErrKind = errors.New("wrong kind")
+
+// ErrTx is the error of a Tx that is used after its end.
+var ErrTx = errors.New("crdt: the transaction is over")
+
+// ErrOpaque is wrapped by the error of a Tx about a slice written by a newer version of the
+// program. It can be written again after an upgrade.
+var ErrOpaque = errors.New("slice holds operations this version does not know")
+
+// Tx is a change being authored. What it does shows in its State at once, so it reads its own
+// writes; Commit makes it a change, Rollback takes it back. Until then the State is not to be used
+// otherwise, nor its chains added to.
+//
+// Methods that write return nothing: the first bad argument sticks, later calls do nothing, and Commit
+// rolls back and returns the error.
+type Tx struct {
+	s    *State
+	pass *pass
+	time int64
+	ops  []*Op
+	len  int // dots so far
+	err  error
+	done bool
+}
+
+// Begin starts a transaction of actor, whose clock shows time (unix ms). The actor's last change must be in
+// s; if not, or if a transaction is under way already, the transaction starts with an error.
+func (s *State) Begin(actor causal.Actor, time int64) *Tx {
+	base := s.graph.Len()
+	tx := &Tx{s: s, time: time}
+	tx.pass = &pass{s: s, actor: actor, first: s.graph.Last(actor) + 1, base: base, journal: new(journal), trace: new(trace)}
+	if last, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: tx.pass.first - 1}); ok && !s.graph.Contains(s.heads, last) {
+		tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), actor)
+	}
+	if time < 0 || time > MaxTime {
+		tx.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
+	}
+	if s.tx != nil {
+		tx.err, tx.done = errors.New("crdt: begin: a transaction is under way"), true
+		return tx
+	}
+	s.tx = tx
+	return tx
+}
+
+// Err returns the error that sticks, nil if there is none.
+func (tx *Tx) Err() error { return tx.err }
+
+// State returns the state the transaction works on, for reading.
+func (tx *Tx) State() *State { return tx.s }
+
+// Rollback takes everything back: the State is as it was. After Commit or Rollback it does nothing.
+func (tx *Tx) Rollback() {
+	if tx.done {
+		return
+	}
+	tx.pass.journal.rollback()
+	tx.finish()
+}
+
+// finish ends the transaction.
+func (tx *Tx) finish() {
+	tx.done = true
+	tx.s.tx = nil
+	if tx.err == nil {
+		tx.err = ErrTx
+	}
+}
+
+// Commit makes the transaction a change, which it adds to the chains, and returns it with what it did
+// to the State. Without an op there is no change and ok is false. On error all is rolled back.
+func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
+	if tx.done || tx.err != nil || len(tx.ops) == 0 {
+		err = tx.err
+		tx.Rollback()
+		return Accepted{}, Event{}, false, err
+	}
+	s := tx.s
+	inOrder := tx.group()
+	change := tx.change()
+	if err := change.Validate(); err != nil {
+		tx.Rollback()
+		return Accepted{}, Event{}, false, fmt.Errorf("crdt: commit: %w", err)
+	}
+	// Nothing below can fail.
+	from := s.Version()
+	stands := inOrder && !tx.pass.trace.stale
+	if !stands {
+		tx.Rollback()
+	}
+	a = s.chains.Author(change, s.heads)
+	if !stands {
+		return a, s.Apply(a), true, nil
+	}
+	tx.finish()
+	if a.Span.Start != tx.pass.base {
+		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", tx.pass.base, a.Span.Start))
+	}
+	s.heads = append(s.heads[:0], a.Span.End-1)
+	s.run.end, s.run.history = a.Span.End, causal.History{}
+	ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(tx.ops))}, Edits: tx.pass.trace.edits(s)}
+	return a, ev, true, nil
+}
+
+// over reports whether the transaction has ended or failed: if so nothing more is to be done.
+func (tx *Tx) over() bool { return tx.err != nil }
+
+// fail makes err stick unless there is one already.
+func (tx *Tx) fail(err error) {
+	if tx.err == nil {
+		tx.err = err
+	}
+}
+
+// value returns x as a Value.
+func (tx *Tx) value(x any) (Value, bool) {
+	if tx.over() {
+		return Value{}, false
+	}
+	v, err := ValueOf(x)
+	if err != nil {
+		tx.fail(err)
+		return Value{}, false
+	}
+	return v, true
+}
+
+// scalar returns x as a Value that may be a member of a set.
+func (tx *Tx) scalar(x any) (Value, bool) {
+	v, ok := tx.value(x)
+	if ok && !v.IsScalar() {
+		tx.fail(fmt.Errorf("crdt: a set holds scalars, not a %s", v.Type()))
+		return Value{}, false
+	}
+	return v, ok
+}
+
+// do applies an op and returns its first local version.
+func (tx *Tx) do(op *Op) causal.LV {
+	lv := tx.pass.base + causal.LV(tx.len)
+	tx.pass.lv = lv
+	tx.pass.trace.expect(tx.pass, op)
+	if !tx.pass.apply(op) {
+		panic(fmt.Sprintf("crdt: authored a void op: %v", op))
+	}
+	tx.ops = append(tx.ops, op)
+	tx.len += op.Len
+	return lv
+}
+
+// enter returns the path to the entry that an op of some class at a is about, and false after an error:
+// the one that stands; else a fresh one, whose birth is the latest delete. Before a write makes
+// a fresh one stand, what stands there as another kind is deleted.
+func (tx *Tx) enter(a *address, class Class) (Path, bool) {
+	if tx.over() {
+		return nil, false
+	}
+	if err := tx.checkAddress(a); err != nil {
+		tx.fail(err)
+		return nil, false
+	}
+	path := make(Path, 0, a.depth())
+	path, ok := tx.descend(a, class, path)
+	return path, ok
+}
+
+// descend appends to path the steps to the entry at a.
+func (tx *Tx) descend(a *address, class Class, path Path) (Path, bool) {
+	path, p, ok := tx.approach(a, class, path)
+	if !ok {
+		return nil, false
+	}
+	step := &path[len(path)-1]
+	step.Kind = a.kind
+	if p == nil {
+		return path, true
+	}
+	if e := p.latest(tx.s, a.kind); e != nil {
+		step.Birth = e.birth
+		return path, true
+	}
+	if class == ClassWrite && p.stands() {
+		place := append(Path(nil), path...)
+		place[len(place)-1].Kind = 0
+		tx.do(&Op{Code: CodeDelete, Len: 1, Path: place})
+		p = tx.s.place(a) // an element has one of its own only from its first op on
+	}
+	step.Birth = p.birth(tx.s)
+	return path, true
+}
+
+// approach appends to path the steps to the place at a, the last one without an entry, and returns
+// the place, nil if nothing was ever there.
+func (tx *Tx) approach(a *address, class Class, path Path) (Path, *place, bool) {
+	if a.parent == nil {
+		return append(path, Step{Key: a.key}), tx.s.root.places[a.key], true
+	}
+	path, ok := tx.descend(a.parent, class, path)
+	if !ok {
+		return nil, nil, false
+	}
+	if !a.inList() {
+		return append(path, Step{Key: a.key}), tx.s.place(a), true
+	}
+	p := tx.s.place(a)
+	if p == nil {
+		tx.fail(fmt.Errorf("crdt: write to %s: the element is not in the list", a))
+		return nil, nil, false
+	}
+	return append(path, Step{Elem: tx.s.dot(a.elem)}), p, true
+}
+
+// checkAddress reports what no op may name.
+func (tx *Tx) checkAddress(a *address) error {
+	if d := a.depth(); d > MaxDepth {
+		return fmt.Errorf("crdt: a path of %d steps, the limit is %d", d, MaxDepth)
+	}
+	for ; a.parent != nil; a = a.parent {
+		if len(a.key) > MaxKeyBytes {
+			return fmt.Errorf("crdt: a key of %d bytes, the limit is %d", len(a.key), MaxKeyBytes)
+		}
+		if !utf8.ValidString(a.key) {
+			return fmt.Errorf("crdt: key %q is not UTF-8", a.key)
+		}
+	}
+	switch name := a.key; {
+	case name == "":
+		return errors.New("crdt: a slice needs a name")
+	case len(name) > MaxSliceName:
+		return fmt.Errorf("crdt: a slice name of %d bytes, the limit is %d", len(name), MaxSliceName)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("crdt: slice name %q is not UTF-8", name)
+	case strings.HasPrefix(name, "local:") || strings.HasPrefix(name, "live:"):
+		return fmt.Errorf("crdt: slice %s: the prefix is reserved", name)
+	case tx.s.opaque[name]:
+		return fmt.Errorf("crdt: write to %s: %w", name, ErrOpaque)
+	}
+	return nil
+}
+
+// delete deletes what stands at a place.
+func (tx *Tx) delete(a *address) {
+	if tx.over() {
+		return
+	}
+	if err := tx.checkAddress(a); err != nil {
+		tx.fail(err)
+		return
+	}
+	wins := a.parent != nil && a.parent.kind == DeleteWinsMap
+	if p := tx.s.place(a); !wins && (p == nil || !p.stands()) {
+		return
+	}
+	if path, _, ok := tx.approach(a, ClassNeither, make(Path, 0, a.depth())); ok {
+		tx.do(&Op{Code: CodeDelete, Len: 1, Path: path})
+	}
+}
+
+// touch makes the container at a stand.
+func (tx *Tx) touch(a *address) {
+	if path, ok := tx.enter(a, ClassWrite); ok {
+		tx.do(&Op{Code: CodeTouch, Len: 1, Path: path, Kind: a.kind})
+	}
+}
+
+// root returns the view of a slice.
+func (tx *Tx) root(slice string, kind Kind) view { return tx.s.view(slice, kind) }
+
+// Map returns the Map that is slice. It need not exist.
+func (tx *Tx) Map(slice string) *TxMap { return &TxMap{MapView{tx.root(slice, Map)}, tx} }
+
+// DeleteWinsMap returns the DeleteWinsMap that is slice.
+func (tx *Tx) DeleteWinsMap(slice string) *TxMap {
+	return &TxMap{MapView{tx.root(slice, DeleteWinsMap)}, tx}
+}
+
+// List returns the List that is slice.
+func (tx *Tx) List(slice string) *TxList { return &TxList{ListView{tx.root(slice, List)}, tx} }
+
+// Text returns the Text that is slice.
+func (tx *Tx) Text(slice string) *TxText { return &TxText{TextView{tx.root(slice, Text)}, tx} }
+
+// Counter returns the Counter that is slice.
+func (tx *Tx) Counter(slice string) *TxCounter {
+	return &TxCounter{CounterView{tx.root(slice, Counter)}, tx}
+}
+
+// Set returns the Set that is slice.
+func (tx *Tx) Set(slice string) *TxSet { return &TxSet{SetView{tx.root(slice, Set)}, tx} }
+
+// RemoveWinsSet returns the RemoveWinsSet that is slice.
+func (tx *Tx) RemoveWinsSet(slice string) *TxSet {
+	return &TxSet{SetView{tx.root(slice, RemoveWinsSet)}, tx}
+}
+
+// Register returns the Register that is slice.
+func (tx *Tx) Register(slice string) *TxRegister {
+	return &TxRegister{RegisterView{tx.root(slice, Register)}, tx}
+}
+
+// Delete deletes what stands as slice, whatever its kind.
+func (tx *Tx) Delete(slice string) { tx.delete(tx.root(slice, 0).at) }

@@ -1,0 +1,89 @@
+package crdt
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// group sorts the ops by slice, as a change has them, and renames the dots of the transaction's own that they
+// refer to. It reports whether they were in order already: if not, they have
+// other dots now than those they were applied with.
+func (tx *Tx) group() (inOrder bool) {
+	bySlice := func(a, b *Op) int { return strings.Compare(a.Path[0].Key, b.Path[0].Key) }
+	if slices.IsSortedFunc(tx.ops, bySlice) {
+		return true
+	}
+	starts := make([]causal.Seq, len(tx.ops)) // as authored
+	at := make(map[*Op]int, len(tx.ops))
+	next := tx.pass.first
+	for i, op := range tx.ops {
+		starts[i], at[op] = next, i
+		next += causal.Seq(op.Len)
+	}
+	sorted := slices.Clone(tx.ops)
+	slices.SortStableFunc(sorted, bySlice)
+	moved := make([]causal.Seq, len(tx.ops)) // by place in starts: as sorted
+	next = tx.pass.first
+	for _, op := range sorted {
+		moved[at[op]] = next
+		next += causal.Seq(op.Len)
+	}
+	rename := func(d *causal.Dot) {
+		if d.Actor == tx.pass.actor && d.Seq >= tx.pass.first {
+			i := sort.Search(len(starts), func(i int) bool { return starts[i] > d.Seq }) - 1
+			d.Seq += moved[i] - starts[i]
+		}
+	}
+	for _, op := range sorted {
+		op.Path = slices.Clone(op.Path)
+		for i := range op.Path {
+			rename(&op.Path[i].Elem)
+			rename(&op.Path[i].Birth)
+		}
+	}
+	tx.ops = sorted
+	return false
+}
+
+// change returns the change that the grouped ops make.
+func (tx *Tx) change() *Change {
+	own := tx.pass.actor
+	c := &Change{Actor: own, Seq: tx.pass.first, Time: tx.time}
+	refs := make(map[causal.Actor]causal.Seq)
+	for _, op := range tx.ops {
+		for i := range op.Path {
+			for _, a := range [2]causal.Actor{op.Path[i].Elem.Actor, op.Path[i].Birth.Actor} {
+				if !a.IsZero() && a != own {
+					refs[a] = 0
+				}
+			}
+		}
+	}
+	for _, h := range tx.s.heads {
+		if d := tx.s.graph.Dot(h); d.Actor != own {
+			refs[d.Actor] = d.Seq
+		}
+	}
+	for a, seq := range refs {
+		c.Refs = append(c.Refs, causal.Dot{Actor: a, Seq: seq})
+	}
+	slices.SortFunc(c.Refs, causal.Dot.Compare)
+	numbers := make(map[causal.Actor]int, len(c.Refs))
+	for i, r := range c.Refs {
+		numbers[r.Actor] = i + 1
+	}
+	number := func(a causal.Actor) int { return numbers[a] }
+	for _, op := range tx.ops {
+		slice := op.Path[0].Key
+		if n := len(c.Groups); n == 0 || c.Groups[n-1].Slice != slice {
+			c.Groups = append(c.Groups, Group{Slice: slice})
+		}
+		g := &c.Groups[len(c.Groups)-1]
+		g.Len += op.Len
+		g.Ops = AppendOp(g.Ops, op, number)
+	}
+	return c
+}
