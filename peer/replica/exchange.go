@@ -1,0 +1,603 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// peer is what a replica knows of another, and where their exchange is. Of a peer that is
+// not connected only device, shared, held and seen mean anything.
+//
+// Invariant: while heard, every op below horizon that the peer is not known to hold is in todo, in
+// flight, or behind a fork.
+type peer struct {
+	device    causal.Device
+	connected bool
+	seen      uint64 // Connects before this one
+
+	// What the peer has.
+	heard   bool    // its summary is known
+	known   summary // what it said it holds durably
+	shared  []shared
+	offered shared                      // own summary as it was last told to the peer
+	held    summary                     // of this device's own actors, the furthest the peer was ever known to hold
+	forked  map[causal.Actor]causal.Seq // it holds another branch, up to here at least
+	behind  []causal.Span               // what it would refuse for that, as far as that came up
+
+	proved map[causal.Actor]bool // since Connect it was sent the own branch
+	proofs []causal.Dot          // of these it is to be sent
+
+	// What goes to it.
+	todo     []causal.Span // not sent yet
+	horizon  causal.LV
+	inFlight []flight
+	unacked  int // bytes in flight
+	acked    causal.LV
+	ackOf    map[causal.Actor]bool // owed whether or not they changed
+	counters map[causal.Device]uint64
+
+	// What it says is still to come.
+	remaining uint64
+
+	// Times, and what is to be said in the next Ready.
+	retry      int64 // how long to wait for a sign of progress
+	restarted  int64 // when what is in flight was last given up
+	progress   int64 // when the peer last acknowledged something in flight, or sending began
+	probed     int64
+	compared   int64     // when digests were last compared
+	comparedAt crdt.Hash // the own digest then
+	differed   crdt.Hash // the digest of the peer's delivery records when they last differed from the own
+	asked      crdt.Hash // the digest of the last Digest with Ask, while that may still be on its way
+	saidHave   int64
+	savedAt    int64
+	gap        []causal.Dot // named by the peer and not held: if they still are not at the next Tick, it is asked
+	have       haveWish
+	needFull   bool
+	sayDigest  bool
+	askDigest  bool
+	sayAck     bool
+	sayRecords bool
+	unsaved    bool
+}
+
+// flight is a Changes on its way, or lost.
+type flight struct {
+	at    int64 // when it was sent
+	bytes int
+	sent  []causal.Span
+	ends  []causal.Dot // the last op of each of its actors
+}
+
+// haveWish says whether a Have is to be sent, and how soon.
+type haveWish uint8
+
+const (
+	noHave   haveWish = iota
+	plain             // as soon as the last one is haveSpacing ago
+	plainAsk          // the same, with Ask
+	greeting          // at once: the peer has just connected
+)
+
+// haveSpacing is the least time between two Haves to one peer after the first, in ms: a summary can be
+// large, and a peer that asks and asks gets no more of them.
+const haveSpacing = 250
+
+// haveActorsPerMilli stretches that in stores of many actors: 8 of them take about 640 bytes.
+const haveActorsPerMilli = 8
+
+// wantHave queues a Have.
+func (p *peer) wantHave(ask bool) {
+	w := plain
+	if ask {
+		w = plainAsk
+	}
+	p.have = max(p.have, w)
+}
+
+// Connect tells that a stream to a peer opened. Its summary goes out with the next Ready. A peer that is
+// connected already begins anew. It may not have proved yet that it shares the store: Step then is
+// not called before it has, and Disconnect is if it does not.
+func (r *Replica) Connect(device causal.Device, now int64) {
+	if device == r.cfg.Device {
+		return
+	}
+	r.clock(now)
+	p := r.peers[device]
+	if p == nil {
+		p = &peer{device: device}
+		r.peers[device] = p
+		i, _ := slices.BinarySearchFunc(r.order, device, func(p *peer, d causal.Device) int { return p.device.Compare(d) })
+		r.order = slices.Insert(r.order, i, p)
+	}
+	r.seen++
+	*p = peer{
+		device: device, connected: true, seen: r.seen,
+		shared: p.shared, offered: p.offered, held: p.held, unsaved: p.unsaved, savedAt: p.savedAt,
+		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
+		compared: r.now, restarted: r.now - r.limits.RetryInterval,
+		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
+		proved: make(map[causal.Actor]bool),
+	}
+}
+
+// Disconnect tells that a peer's stream is gone, and with it everything that was on its way.
+func (r *Replica) Disconnect(device causal.Device) {
+	p := r.peers[device]
+	if p == nil || !p.connected {
+		return
+	}
+	r.savePeer(p)
+	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held}
+	r.forgetPeers()
+}
+
+// forgetPeers keeps what is remembered of peers that are not connected within bounds.
+func (r *Replica) forgetPeers() {
+	for {
+		gone, n := -1, 0
+		for i, p := range r.order {
+			if p.connected {
+				continue
+			}
+			n++
+			if gone < 0 || p.seen < r.order[gone].seen {
+				gone = i
+			}
+		}
+		if n <= r.limits.MaxPeers {
+			return
+		}
+		delete(r.peers, r.order[gone].device)
+		r.order = slices.Delete(r.order, gone, gone+1)
+	}
+}
+
+// stepHave takes in a peer's summary: from here on it is sent what it lacks.
+func (r *Replica) stepHave(p *peer, m *Have) error {
+	tips := summary(m.Tips)
+	if m.Base != (crdt.Hash{}) {
+		base, ok := r.base(p, m.Base)
+		if !ok {
+			p.needFull = true
+			return nil
+		}
+		tips = base.with(m.Tips)
+	} else {
+		tips = slices.Clone(tips)
+	}
+	if len(tips) > MaxTips {
+		return r.refuse(p.device, OverLimit, fmt.Errorf("replica: a summary of %d actors", len(tips)))
+	}
+	if tips.digest(r.cfg.Store) != m.Digest {
+		return r.refuse(p.device, WrongSummary, fmt.Errorf("replica: the summary does not have digest %s", m.Digest))
+	}
+	// Nothing below can fail.
+	p.counters = make(map[causal.Device]uint64, len(m.Counters))
+	for _, c := range m.Counters {
+		p.counters[c.Device] = c.Counter
+	}
+	p.sayRecords = true
+	r.hear(p, tips, m.Digest, !m.Ask)
+	if m.Ask && r.lacks(m) {
+		p.wantHave(false)
+	}
+	return nil
+}
+
+// base finds the summary that a peer's Have is based on.
+func (r *Replica) base(p *peer, digest crdt.Hash) (summary, bool) {
+	if own := r.summary(); own.digest == digest {
+		return own.tips, true
+	}
+	if p.offered.digest == digest {
+		return p.offered.tips, true
+	}
+	for _, s := range p.shared {
+		if s.digest == digest {
+			return s.tips, true
+		}
+	}
+	return nil, false
+}
+
+// lacks reports whether the sender of m has something that this replica does not.
+func (r *Replica) lacks(m *Have) bool {
+	for i := range m.Tips {
+		if m.Tips[i].Seq > r.graph.Last(m.Tips[i].Actor) {
+			return true
+		}
+	}
+	for _, c := range m.Counters {
+		if c.Device != r.cfg.Device && c.Counter > r.records.counter(c.Device) {
+			return true
+		}
+	}
+	return false
+}
+
+// hear makes tips what the peer is known to hold, whatever was thought before, and works out what it lacks. What
+// has been in flight for long is given up for lost. If the peer misses something, as it
+// says by a Have that nobody asked for, all of it is, but not time and again: a Have that was doubled, or that crossed
+// what it asks for, must not double the traffic.
+func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
+	p.heard = true
+	p.known = tips
+	for i := range tips {
+		r.checkTip(p, tips[i])
+		r.hold(p, tips[i])
+	}
+	r.land(p)
+	n := len(p.inFlight)
+	misses = misses && r.now-p.restarted >= p.retry
+	p.inFlight = slices.DeleteFunc(p.inFlight, func(f flight) bool {
+		lost := misses || r.now-f.at >= p.retry
+		if lost {
+			p.unacked -= f.bytes
+		}
+		return lost
+	})
+	if len(p.inFlight) < n {
+		p.retry = min(2*p.retry, r.limits.MaxRetryInterval)
+	}
+	if len(p.inFlight) < n || n == 0 {
+		p.restarted = r.now
+	}
+	r.requeue(p)
+	if own := r.summary(); own.digest == digest {
+		r.agree(p, own)
+	}
+}
+
+// requeue works out anew what p lacks and is not on its way.
+func (r *Replica) requeue(p *peer) {
+	p.horizon = r.graph.Len()
+	p.todo = r.graph.Missing(p.known.version())
+	p.behind = nil
+	p.todo = r.sound(p, p.todo)
+	p.inFlight = slices.DeleteFunc(p.inFlight, func(f flight) bool {
+		if total(without(f.sent, p.behind)) == total(f.sent) {
+			p.todo = without(p.todo, f.sent)
+			return false
+		}
+		p.unacked -= f.bytes // the peer refuses it
+		return true
+	})
+}
+
+// agree notes that the peer and this replica both know s.
+func (r *Replica) agree(p *peer, s shared) {
+	p.compared, p.comparedAt = r.now, s.digest
+	if len(p.shared) > 0 && p.shared[0].digest == s.digest {
+		return
+	}
+	p.shared = slices.Insert(slices.Clone(p.shared), 0, s)
+	if len(p.shared) > maxShared {
+		p.shared = p.shared[:maxShared]
+	}
+	p.unsaved = true
+}
+
+// stepDigest compares a peer's digest with the replica's own.
+func (r *Replica) stepDigest(p *peer, m *Digest) {
+	own := r.summary()
+	equal := m.Digest == own.digest
+	switch {
+	case equal:
+		if p.have == greeting {
+			p.have, p.acked = noHave, r.graph.Len()
+		}
+		r.hear(p, slices.Clone(own.tips), own.digest, false)
+	case m.Digest == p.offered.digest:
+		// The peer has just what this replica had a moment ago.
+		r.hear(p, slices.Clone(p.offered.tips), m.Digest, false)
+		r.agree(p, p.offered)
+	}
+	switch {
+	case !m.Ask:
+	case equal && m.Records == r.records.digest():
+		// If both asked at the same time, each question answers the other, once.
+		p.sayDigest = p.asked != m.Digest
+		p.asked = crdt.Hash{}
+	case equal && p.differed != m.Records:
+		// The latest records may still be on their way. If they differ in the same way the next time, they are not.
+		p.differed = m.Records
+		p.sayDigest = true
+	default:
+		p.wantHave(true)
+	}
+}
+
+// stepAck takes in what a peer made durable.
+func (r *Replica) stepAck(p *peer, m *Ack) error {
+	if !p.heard {
+		return nil // without the rest of its summary this says nothing
+	}
+	if err := r.roomFor(p, m.Tips); err != nil {
+		return err
+	}
+	for i := range m.Tips {
+		r.learn(p, m.Tips[i])
+	}
+	r.land(p)
+	return nil
+}
+
+// roomFor checks that a peer's summary stays within bounds if it says that it has tips.
+func (r *Replica) roomFor(p *peer, tips []crdt.Tip) error {
+	n := len(p.known)
+	for i := range tips {
+		if _, ok := p.known.find(tips[i].Actor); !ok {
+			n++
+		}
+	}
+	if n > MaxTips {
+		return r.refuse(p.device, OverLimit, fmt.Errorf("replica: a summary of %d actors", n))
+	}
+	return nil
+}
+
+// learn notes that a peer holds what t ends.
+func (r *Replica) learn(p *peer, t crdt.Tip) {
+	old := p.known.seq(t.Actor)
+	if t.Seq <= old {
+		return
+	}
+	forks := len(p.forked)
+	r.checkTip(p, t)
+	r.hold(p, t)
+	p.known.set(t)
+	if len(p.forked) > forks {
+		r.requeue(p)
+	}
+	if len(p.todo) == 0 {
+		return
+	}
+	p.todo = without(p.todo, r.graph.ActorSpans(t.Actor, old+1, t.Seq+1))
+}
+
+// land takes off what is in flight and known to have arrived.
+func (r *Replica) land(p *peer) {
+	landed := func(f flight) bool {
+		for _, d := range f.ends {
+			if p.known.seq(d.Actor) < d.Seq {
+				return false
+			}
+		}
+		p.unacked -= f.bytes
+		return true
+	}
+	n := len(p.inFlight)
+	p.inFlight = slices.DeleteFunc(p.inFlight, landed)
+	if len(p.inFlight) < n {
+		p.progress = r.now
+		p.retry = r.limits.RetryInterval
+	}
+}
+
+// extend queues what p is not known to hold of the ops before lv.
+func (r *Replica) extend(p *peer, lv causal.LV) {
+	if !p.connected || !p.heard || lv <= p.horizon {
+		return
+	}
+	var fresh []causal.Span
+	r.graph.Runs(causal.Span{Start: p.horizon, End: lv}, func(run causal.Run) bool {
+		a := r.graph.Actor(run.Actor)
+		end := run.Seq + causal.Seq(run.Len()) - 1
+		if a.Device == p.device {
+			// It came from the peer at first, whichever way it took here. Should the peer have lost it, its next
+			// summary will say so.
+			if h, ok := r.chains.HashAt(causal.Dot{Actor: a, Seq: end}); ok && p.known.seq(a) < end {
+				p.known.set(crdt.Tip{Actor: a, Seq: end, Hash: h})
+			}
+			return true
+		}
+		if known := p.known.seq(a); known >= run.Seq {
+			if known >= end {
+				return true
+			}
+			run.Start += causal.LV(known - run.Seq + 1)
+		}
+		fresh = join(fresh, run.Span)
+		return true
+	})
+	p.horizon = lv
+	for _, s := range r.sound(p, fresh) {
+		p.todo = join(p.todo, s)
+	}
+}
+
+// tickPeer looks after one connected peer as time passes.
+func (r *Replica) tickPeer(p *peer) {
+	p.sayAck = r.ackDue(p)
+	p.sayRecords = r.recordsDue(p)
+	if slices.ContainsFunc(p.gap, func(d causal.Dot) bool { return d.Seq > r.graph.Last(d.Actor) }) {
+		p.wantHave(false)
+	}
+	p.gap = nil
+	if !p.heard && r.now-max(p.saidHave, p.probed) >= r.limits.RetryInterval {
+		p.probed = r.now
+		p.wantHave(true)
+	}
+	if len(p.inFlight) > 0 && r.now-max(p.progress, p.probed) >= min(p.retry, r.limits.DigestInterval) {
+		// Nothing of what was sent has been acknowledged for long: ask what the peer has.
+		p.probed = r.now
+		p.askDigest = true
+	}
+	if r.comparisonDue(p) {
+		p.compared, p.comparedAt = r.now, r.Digest()
+		p.askDigest = true
+	}
+	if p.unsaved && r.now-p.savedAt >= r.limits.SettleInterval {
+		r.savePeer(p)
+	}
+}
+
+// comparisonDue reports whether to compare digests with p: soon after things have settled, and then now and
+// then. While changes are on their way to p it would only say so; but it is not put off for ever.
+func (r *Replica) comparisonDue(p *peer) bool {
+	since := r.now - p.compared
+	switch {
+	case !p.heard:
+		return false
+	case len(p.inFlight)+len(p.todo) > 0 || p.horizon < r.graph.Len():
+		return since >= 3*r.limits.DigestInterval
+	case p.comparedAt != r.Digest():
+		return min(since, r.now-r.grownAt) >= r.limits.SettleInterval || since >= r.limits.DigestInterval
+	}
+	return since >= r.limits.DigestInterval
+}
+
+// hasMessages reports whether messages would return any for p.
+func (r *Replica) hasMessages(p *peer) bool {
+	return p.connected && (p.needFull || len(p.proofs) > 0 || p.sayDigest || p.askDigest || r.haveDue(p) ||
+		p.sayAck && r.ackDue(p) || r.maySend(p) || p.sayRecords && r.recordsDue(p))
+}
+
+func (r *Replica) haveDue(p *peer) bool {
+	switch p.have {
+	case noHave:
+		return false
+	case greeting:
+		return true
+	}
+	return r.now-p.saidHave >= haveSpacing+int64(len(r.graph.Actors())/haveActorsPerMilli)
+}
+
+// maySend reports whether there is something to send to p, and credit for it.
+func (r *Replica) maySend(p *peer) bool {
+	return p.heard && len(p.todo) > 0 && p.unacked < r.limits.Window && len(p.inFlight) < r.limits.MaxInFlight
+}
+
+// messages appends what is to be said to p now.
+func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
+	say := func(m Message) { out = append(out, Envelope{To: p.device, Message: m}) }
+	if p.needFull {
+		p.needFull = false
+		say(&NeedFull{})
+	}
+	if r.haveDue(p) {
+		own := r.summary()
+		m := &Have{Digest: own.digest, Tips: own.tips, Counters: r.records.counters(), Ask: p.have == plainAsk}
+		if len(p.shared) > 0 {
+			m.Base = p.shared[0].digest
+			m.Tips = own.tips.difference(p.shared[0].tips)
+		}
+		p.have, p.saidHave = noHave, r.now
+		p.acked = r.graph.Len()
+		clear(p.ackOf)
+		p.offered = own
+		say(m)
+	}
+	if p.askDigest || p.sayDigest {
+		own := r.summary()
+		m := &Digest{Digest: own.digest, Records: r.records.digest(), Ask: p.askDigest}
+		if p.askDigest {
+			p.asked = own.digest
+		}
+		p.askDigest, p.sayDigest = false, false
+		p.offered = own
+		say(m)
+	}
+	if p.sayAck {
+		if tips := r.ackTips(p); len(tips) > 0 {
+			say(&Ack{Tips: tips})
+		}
+		p.sayAck = false
+	}
+	for _, d := range p.proofs {
+		m, err := r.proof(d)
+		if err != nil {
+			return out, err
+		}
+		if m != nil {
+			say(m)
+		}
+	}
+	p.proofs = nil
+	for r.maySend(p) {
+		c, err := r.cut(p.todo)
+		if err != nil || c.batch == nil {
+			// The log is unreadable; or what is left ends nowhere in a signature, since a fork cuts it off. The peer's
+			// next summary brings it up again.
+			p.todo = nil
+			return out, err
+		}
+		say(&Changes{Batch: c.batch, Remaining: total(c.rest)})
+		if len(p.inFlight) == 0 {
+			p.progress = r.now
+		}
+		p.inFlight = append(p.inFlight, flight{at: r.now, bytes: len(c.batch), sent: c.sent, ends: r.ends(c.sent)})
+		p.unacked += len(c.batch)
+		p.todo = c.rest
+	}
+	if p.sayRecords {
+		if r.recordsDue(p) {
+			say(r.takeRecords(p))
+		}
+		p.sayRecords = false
+	}
+	return out, nil
+}
+
+// ends returns the last op of each actor in spans, by actor.
+func (r *Replica) ends(spans []causal.Span) []causal.Dot {
+	var out causal.VersionVector
+	last := make(map[causal.ActorIndex]causal.Seq)
+	var actors []causal.ActorIndex
+	for _, s := range spans {
+		r.graph.Runs(s, func(run causal.Run) bool {
+			if _, ok := last[run.Actor]; !ok {
+				actors = append(actors, run.Actor)
+			}
+			last[run.Actor] = run.Seq + causal.Seq(run.Len()) - 1
+			return true
+		})
+	}
+	for _, a := range actors {
+		out = append(out, causal.Dot{Actor: r.graph.Actor(a), Seq: last[a]})
+	}
+	slices.SortFunc(out, causal.Dot.Compare)
+	return out
+}
+
+// ackDue reports whether there is anything to acknowledge to p.
+func (r *Replica) ackDue(p *peer) bool {
+	return len(p.ackOf) > 0 || p.heard && p.acked < r.graph.Len()
+}
+
+// ackTips returns the tips that changed since p was last told, those of actors that are owed an answer in
+// any case, and notes that p is told. This device's own changes are left out: who gets them from here knows.
+func (r *Replica) ackTips(p *peer) []crdt.Tip {
+	var out summary
+	add := func(a causal.Actor) {
+		if t, ok := r.chains.Tip(a); ok {
+			out.set(t)
+		}
+	}
+	for _, a := range sortedActors(p.ackOf) {
+		add(a)
+	}
+	last := causal.ActorIndex(-1)
+	r.graph.Runs(causal.Span{Start: p.acked, End: r.graph.Len()}, func(run causal.Run) bool {
+		if a := r.graph.Actor(run.Actor); run.Actor != last && a.Device != r.cfg.Device {
+			add(a)
+			last = run.Actor
+		}
+		return true
+	})
+	clear(p.ackOf)
+	p.acked = r.graph.Len()
+	return out
+}
+
+func sortedActors(set map[causal.Actor]bool) []causal.Actor {
+	out := make([]causal.Actor, 0, len(set))
+	for a := range set {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, causal.Actor.Compare)
+	return out
+}

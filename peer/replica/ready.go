@@ -1,0 +1,180 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Block is changes to be appended to the log: exactly those that were accepted from local version First
+// on, in that order, none of which the log holds yet.
+type Block struct {
+	First causal.LV
+	Batch []byte // crdt.Batch, encoded
+}
+
+// Envelope is a message and whom it is for.
+type Envelope struct {
+	To      causal.Device
+	Message Message
+}
+
+// PeerState is what to remember of a peer over a restart, opaque: RestorePeer takes it.
+type PeerState struct {
+	Device causal.Device
+	State  []byte
+}
+
+// DeviceRecord is a delivery record to keep over a restart, encoded: RestoreRecord takes it.
+type DeviceRecord struct {
+	Device causal.Device
+	Record []byte
+}
+
+// Ready is the work a replica needs done. All fields are read-only.
+type Ready struct {
+	// Blocks must be durable, in order, BEFORE anything else in this Ready is acted upon: Messages sent,
+	// Announce published, Events shown, callers of Commit answered. A dot another replica has seen must
+	// never be issued again after a crash, and what was acknowledged must not be lost by one.
+	Blocks []Block
+	// Messages go to connected peers, those to one peer in this order. Any may be lost.
+	Messages []Envelope
+	// Announce is to be published on the store's gossip topic. Any may be lost.
+	Announce []Message
+	// Events say what the changes of Blocks did to the state, in order.
+	Events []crdt.Event
+	// Peers and Records are to be kept, best with the Blocks; losing them costs a longer
+	// exchange and no more.
+	Peers   []PeerState
+	Records []DeviceRecord
+	// Forks were noticed for the first time.
+	Forks []Fork
+	// Err says why the log could not be read: a fault of this device's storage. Some
+	// messages are then missing, nothing else.
+	Err error
+}
+
+// String renders rd over several lines.
+func (rd Ready) String() string {
+	var b strings.Builder
+	for _, block := range rd.Blocks {
+		what := "malformed"
+		if batch, err := crdt.DecodeBatch(block.Batch); err == nil {
+			what = describeBatch(batch)
+		}
+		fmt.Fprintf(&b, "block %d %s\n", block.First, what)
+	}
+	for _, f := range rd.Forks {
+		fmt.Fprintf(&b, "fork %s\n", f)
+	}
+	for _, m := range rd.Announce {
+		fmt.Fprintf(&b, "announce %s\n", m)
+	}
+	for _, e := range rd.Messages {
+		fmt.Fprintf(&b, "to %s: %s\n", e.To, e.Message)
+	}
+	return b.String()
+}
+
+// output collects the next Ready.
+type output struct {
+	blocks   []Block
+	events   []crdt.Event
+	announce []Message
+	peers    []PeerState
+	records  []DeviceRecord
+	forks    []Fork
+	cuts     []cutting // made for this Ready, to be used for more than one peer
+	pushed   bool      // an own change was sealed
+	waiting  bool      // Ready was called, Advance was not
+	sealed   causal.LV // as of that Ready
+}
+
+// cutting is the result of one Cut.
+type cutting struct {
+	missing []causal.Span
+	batch   []byte
+	sent    []causal.Span
+	rest    []causal.Span
+}
+
+// HasReady reports whether Ready would return anything.
+func (r *Replica) HasReady() bool {
+	o := &r.out
+	if o.waiting {
+		return false
+	}
+	if r.sealed < r.graph.Len() || len(o.blocks)+len(o.events)+len(o.announce)+len(o.peers)+len(o.records)+len(o.forks) > 0 || r.records.due {
+		return true
+	}
+	return slices.ContainsFunc(r.order, r.hasMessages)
+}
+
+// Ready returns the work to be done now. After it, and before anything else but reading, the caller does
+// the work and calls Advance; if the Blocks cannot be made durable, the replica must be
+// thrown away and built anew from the log.
+func (r *Replica) Ready() Ready {
+	if r.out.waiting {
+		panic("replica: Ready without Advance")
+	}
+	r.seal()
+	r.makeRecord()
+	if r.out.pushed && !r.gossip {
+		for _, p := range r.order {
+			r.extend(p, r.graph.Len())
+		}
+	}
+	rd := Ready{Blocks: r.out.blocks, Events: r.out.events, Announce: r.out.announce, Forks: r.out.forks}
+	for _, p := range r.order {
+		if !p.connected {
+			continue
+		}
+		var err error
+		rd.Messages, err = r.messages(p, rd.Messages)
+		if err != nil && rd.Err == nil {
+			rd.Err = err
+		}
+	}
+	rd.Peers, rd.Records = r.out.peers, r.out.records
+	r.out = output{waiting: true, sealed: r.sealed}
+	return rd
+}
+
+// Advance tells that the Blocks of the last Ready are durable, and that the rest of it is
+// being dealt with.
+func (r *Replica) Advance() {
+	if !r.out.waiting {
+		panic("replica: Advance without Ready")
+	}
+	r.source.settle(r.out.sealed)
+	r.out.waiting = false
+}
+
+// cut returns the next batch of missing, as cut before in this Ready if it was.
+func (r *Replica) cut(missing []causal.Span) (cutting, error) {
+	for _, c := range r.out.cuts {
+		if slices.Equal(c.missing, missing) {
+			if c.sent == nil {
+				c.sent = c.missing
+			}
+			return c, nil
+		}
+	}
+	b, rest, err := r.chains.Cut(&r.source, missing, crdt.TargetBatchBytes, crdt.TargetBatchChanges)
+	if err != nil {
+		return cutting{}, fmt.Errorf("replica: cut a batch: %w", err)
+	}
+	c := cutting{missing: slices.Clone(missing), batch: b.AppendTo(nil), rest: rest}
+	c.sent = without(c.missing, rest)
+	if len(r.out.cuts) == maxCuts {
+		r.out.cuts = slices.Delete(r.out.cuts, 0, 1)
+	}
+	r.out.cuts = append(r.out.cuts, c)
+	return c, nil
+}
+
+// maxCuts is how many batches are remembered while a Ready is put together.
+const maxCuts = 8

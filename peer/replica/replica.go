@@ -1,0 +1,297 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Log is where a replica reads changes that were made durable. It is read synchronously, while a
+// Ready is put together, and only for what earlier Readys handed over in Blocks, or
+// Restore replayed. An Accepted need have no more than Change and Span set.
+type Log interface {
+	crdt.Source
+}
+
+// Config says what a replica is a copy of, and who it is. It is copied by New.
+type Config struct {
+	Store crdt.StoreID
+	// Device is this device, and Actor the log that Commit writes: an actor of Device that no other
+	// process and no restored copy of it writes to. Required.
+	Device causal.Device
+	Actor  causal.Actor
+	// Sign returns the device's ed25519 signature over msg. Required.
+	Sign func(msg []byte) []byte
+	// Verify checks signatures. nil means crypto/ed25519, as in every real store.
+	Verify crdt.Verify
+	// Log holds what is durable. Required.
+	Log Log
+	// Limits bound what peers can cost. The zero value is right for most.
+	Limits Limits
+}
+
+// ErrNotConnected is returned by Step for a message of a device that is not connected: a
+// late one, to be dropped.
+var ErrNotConnected = errors.New("replica: not connected")
+
+// Replica is the state machine of one copy of a store. It is not safe for concurrent
+// use; what State and Chains return may be read by many while nobody changes the replica.
+//
+// Times named now are the wall clock in unix milliseconds. Timers run on what passes between one and the next;
+// a clock set back stops none of them.
+//
+// Invariant: everything below stable is in the Log, everything below sealed in a Block that was
+// or will be in a Ready, and what is not sealed was authored here.
+type Replica struct {
+	cfg    Config
+	limits Limits
+	chains *crdt.Chains
+	graph  *causal.Graph
+	state  *crdt.State
+	source source
+
+	wall int64 // the last time given
+	now  int64 // milliseconds that have passed; never goes back
+
+	peers   map[causal.Device]*peer
+	order   []*peer   // the same, by device
+	gossip  bool      // the store has a topic
+	marks   []mark    // how long the graph was at past ticks
+	grown   causal.LV // the graph's length at the last tick
+	grownAt int64     // and the last tick at which it was another
+	seen    uint64    // counts Connects, to tell who was here last
+	pending crdt.Pending
+	own     ownSummary
+	author  authoring
+	records recordTable
+	forks   forkTable
+	skewed  map[causal.Actor]int64 // how far ahead of the clock, in ms
+	refused uint64                 // pending batches that turned out invalid
+
+	sealed causal.LV
+	out    output
+}
+
+// mark says that the graph held the ops before lv at a tick at time at.
+type mark struct {
+	at int64
+	lv causal.LV
+}
+
+// New returns a replica of an empty log; Restore replays what the log holds. It returns
+// an error that names every problem of the configuration.
+func New(cfg Config) (*Replica, error) {
+	limits, err := cfg.Limits.withDefaults()
+	errs := []error{err}
+	if cfg.Device == (causal.Device{}) {
+		errs = append(errs, errors.New("replica: Config.Device is required"))
+	}
+	if cfg.Actor.Device != cfg.Device {
+		errs = append(errs, errors.New("replica: Config.Actor is not an actor of Config.Device"))
+	}
+	if cfg.Sign == nil {
+		errs = append(errs, errors.New("replica: Config.Sign is required"))
+	}
+	if cfg.Log == nil {
+		errs = append(errs, errors.New("replica: Config.Log is required"))
+	}
+	if limits.MaxRecords > MaxMessageRecords {
+		errs = append(errs, fmt.Errorf("replica: Limits.MaxRecords is over %d", MaxMessageRecords))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if cfg.Verify == nil {
+		cfg.Verify = crdt.VerifyEd25519
+	}
+	chains := crdt.NewChains(cfg.Store)
+	r := &Replica{
+		cfg:     cfg,
+		limits:  limits,
+		chains:  chains,
+		graph:   chains.Graph(),
+		state:   crdt.NewState(chains),
+		peers:   make(map[causal.Device]*peer),
+		pending: crdt.Pending{MaxBytes: limits.PendingBytes, MaxCount: limits.PendingBatches},
+		records: recordTable{at: -limits.RecordInterval},
+		forks:   forkTable{limit: limits.MaxForks},
+	}
+	r.source.log = cfg.Log
+	r.author.actors = []causal.Actor{cfg.Actor}
+	return r, nil
+}
+
+// Restore replays one block of the replica's own log. All blocks must be replayed, in order, before
+// anything else is done. Signatures are not checked: the log is trusted as far as its checksums reach.
+func (r *Replica) Restore(block []byte) error {
+	b, err := crdt.DecodeBatch(block)
+	if err != nil {
+		return fmt.Errorf("replica: restore: %w", err)
+	}
+	k, err := r.chains.Check(b, nil)
+	if err != nil {
+		return fmt.Errorf("replica: restore: %w", err)
+	}
+	for _, a := range r.chains.Add(k) {
+		r.state.ApplyQuietly(a)
+	}
+	r.source.stable = r.graph.Len()
+	r.sealed = r.source.stable
+	return nil
+}
+
+// State returns the materialised state at the replica's version, uncommitted to disk as
+// far as a Ready not yet advanced says. Read-only.
+func (r *Replica) State() *crdt.State { return r.state }
+
+// Chains returns what has been accepted. Read-only.
+func (r *Replica) Chains() *crdt.Chains { return r.chains }
+
+// Source returns the changes of the replica: the log, and those on their way there.
+func (r *Replica) Source() crdt.Source { return &r.source }
+
+// Digest returns the digest of everything the replica holds, and of the store's ID.
+func (r *Replica) Digest() crdt.Hash { return r.summary().digest }
+
+// ownSummary is the replica's own summary as of a length of its graph.
+type ownSummary struct {
+	shared
+	lv    causal.LV
+	valid bool
+}
+
+// summary returns what the replica holds. The tips are shared and must not be written to.
+func (r *Replica) summary() shared {
+	if n := r.graph.Len(); !r.own.valid || r.own.lv != n {
+		tips := summary(r.chains.Tips())
+		r.own = ownSummary{shared: shared{digest: tips.digest(r.cfg.Store), tips: tips}, lv: n, valid: true}
+	}
+	return r.own.shared
+}
+
+// clock takes notice of the time. It never runs backwards, whatever now does.
+func (r *Replica) clock(now int64) {
+	if r.wall != 0 && now > r.wall {
+		r.now += now - r.wall
+	}
+	r.wall = now
+}
+
+// SetGossip says whether the store has a gossip topic. With one, own changes are announced instead of pushed,
+// and streams carry only what a peer is still not known to hold a while later.
+func (r *Replica) SetGossip(on bool) { r.gossip = on }
+
+// Step takes in a message of a connected peer. The message is checked whole before anything
+// changes: on error the replica is as it was. A *RefusedError says whether the peer is to blame.
+func (r *Replica) Step(from causal.Device, m Message, now int64) error {
+	p := r.peers[from]
+	if p == nil || !p.connected {
+		return fmt.Errorf("%w: %s", ErrNotConnected, from)
+	}
+	r.clock(now)
+	switch m := m.(type) {
+	case *Have:
+		return r.stepHave(p, m)
+	case *NeedFull:
+		p.shared, p.offered = nil, shared{}
+		p.wantHave(false)
+		return nil
+	case *Changes:
+		return r.stepChanges(from, p, m)
+	case *Ack:
+		return r.stepAck(p, m)
+	case *Digest:
+		r.stepDigest(p, m)
+		return nil
+	case *Records:
+		return r.stepRecords(p, m)
+	}
+	return r.refuse(from, Malformed, fmt.Errorf("replica: %T does not travel on a stream", m))
+}
+
+// StepGossip takes in a message that came by gossip. from is the device that made it, which need not be
+// connected. Errors are as for Step.
+func (r *Replica) StepGossip(from causal.Device, m Message, now int64) error {
+	r.clock(now)
+	p := r.peers[from]
+	if p != nil && !p.connected {
+		p = nil
+	}
+	switch m := m.(type) {
+	case *Changes:
+		return r.stepChanges(from, p, m)
+	case *Heads:
+		r.seek(p, m.Tips)
+		return nil
+	}
+	return r.refuse(from, Malformed, fmt.Errorf("replica: %T does not travel by gossip", m))
+}
+
+// maxGap is how many missing dots are remembered per peer until the next Tick: one would do, were it
+// not that it may come while another does not.
+const maxGap = 16
+
+// seek asks p, or if it is nil every connected peer, for what the replica lacks of tips. It does so on the
+// next Tick: what is missing is often on its way.
+func (r *Replica) seek(p *peer, tips []crdt.Tip) {
+	var gap []causal.Dot
+	for i := range tips {
+		if tips[i].Seq > r.graph.Last(tips[i].Actor) && len(gap) < maxGap {
+			gap = append(gap, tips[i].Dot())
+		}
+	}
+	r.seekDots(p, gap)
+}
+
+func (r *Replica) seekDots(p *peer, gap []causal.Dot) {
+	for _, q := range r.order {
+		if q.connected && (p == nil || p == q) && len(q.gap)+len(gap) <= maxGap {
+			q.gap = append(q.gap, gap...)
+		}
+	}
+}
+
+// Tick lets time pass. Call it about ten times a second while peers are connected.
+func (r *Replica) Tick(now int64) {
+	r.clock(now)
+	if n := r.graph.Len(); n != r.grown {
+		r.grown, r.grownAt = n, r.now
+	}
+	r.tickForward()
+	for _, p := range r.order {
+		if p.connected {
+			r.tickPeer(p)
+		}
+	}
+	r.tickRecord()
+	r.author.tick(r.now)
+}
+
+// forwardAfter is how long a change may take to reach a peer by gossip before it is sent on a stream.
+const forwardAfter = 1_000
+
+// tickForward queues what others wrote for peers not known to hold it, one whole tick after it came:
+// by then their Acks have mostly said that they do.
+func (r *Replica) tickForward() {
+	wait := int64(0)
+	if r.gossip {
+		wait = forwardAfter
+	}
+	i := 0
+	for i < len(r.marks) && r.now-r.marks[i].at >= wait {
+		i++
+	}
+	if i > 0 {
+		lv := r.marks[i-1].lv
+		for _, p := range r.order {
+			r.extend(p, lv)
+		}
+		r.marks = slices.Delete(r.marks, 0, i)
+	}
+	if n := r.graph.Len(); len(r.marks) == 0 || r.marks[len(r.marks)-1].lv != n {
+		r.marks = append(r.marks, mark{at: r.now, lv: n})
+	}
+}

@@ -1,0 +1,50 @@
+package replica
+
+import (
+	"sort"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// source is the log together with what is on its way there, as etcd raft joins its
+// Storage with the entries that are not stable yet.
+type source struct {
+	log      Log
+	stable   causal.LV       // what is below is read from the log
+	unstable []crdt.Accepted // the rest, in LV order
+}
+
+// Changes yields the changes that overlap span, in LV order.
+func (s *source) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
+	if span.Start < s.stable {
+		stopped := false
+		below := causal.Span{Start: span.Start, End: min(span.End, s.stable)}
+		err := s.log.Changes(below, func(a crdt.Accepted) bool {
+			stopped = !yield(a)
+			return !stopped
+		})
+		if err != nil || stopped {
+			return err
+		}
+	}
+	i := sort.Search(len(s.unstable), func(i int) bool { return s.unstable[i].Span.End > span.Start })
+	for ; i < len(s.unstable) && s.unstable[i].Span.Start < span.End; i++ {
+		if !yield(s.unstable[i]) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// settle says that everything before lv is in the log.
+func (s *source) settle(lv causal.LV) {
+	i := sort.Search(len(s.unstable), func(i int) bool { return s.unstable[i].Span.End > lv })
+	rest := s.unstable[i:]
+	if len(rest) == 0 {
+		s.unstable = nil
+	} else {
+		s.unstable = append([]crdt.Accepted(nil), rest...)
+	}
+	s.stable = lv
+}

@@ -1,0 +1,112 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Status describes a replica to a person.
+type Status struct {
+	Version crdt.Version
+	Digest  crdt.Hash // of the summary: equal on two replicas that hold the same changes
+	Changes int
+	Ops     int
+	// Pending batches wait for what they build on, which is PendingFor.
+	PendingBatches int
+	PendingBytes   int
+	PendingFor     []causal.Dot
+	// RefusedPending counts batches that turned out invalid when what they waited for had come.
+	RefusedPending uint64
+	// Void and Unknown are the ops without effect, as crdt.Stats counts them.
+	Void, Unknown int
+	Forks         []Fork
+	// Skewed are authors whose last change came from ahead of the local clock.
+	Skewed []Skew
+	Peers  []PeerStatus
+	// Outbox is how many ops of this device no other device is known to hold.
+	Outbox uint64
+}
+
+// Skew says how far ahead of the local clock an author is, in milliseconds.
+type Skew struct {
+	Actor causal.Actor
+	Ahead int64
+}
+
+// PeerStatus describes the exchange with one peer.
+type PeerStatus struct {
+	Device    causal.Device
+	Connected bool
+	// Heard: the peer's summary came, so the rest means something.
+	Heard bool
+	// InSync: neither is known to lack anything.
+	InSync bool
+	// Lacks is how many ops held here the peer is not known to hold, and Owes how many more ops the peer
+	// has named than are held here.
+	Lacks, Owes uint64
+	// Remaining is how many ops the peer said are still to come.
+	Remaining uint64
+	// Unacked is how many bytes are on their way to it, in InFlight messages.
+	Unacked, InFlight int
+	// Forked are the actors of whose logs it holds another branch, sorted.
+	Forked []causal.Actor
+}
+
+// Status returns the state of the replica and of its exchanges.
+func (r *Replica) Status() Status {
+	stats := r.state.Stats()
+	s := Status{
+		Version:        r.state.Version(),
+		Digest:         r.Digest(),
+		Changes:        r.chains.Len(),
+		Ops:            int(r.graph.Len()),
+		PendingBatches: r.pending.Len(),
+		PendingBytes:   r.pending.Bytes(),
+		PendingFor:     r.pending.Missing(),
+		RefusedPending: r.refused,
+		Void:           stats.Void,
+		Unknown:        stats.Unknown,
+		Forks:          slices.Clone(r.forks.forks),
+		Outbox:         r.OutboxLen(causal.Device{}),
+	}
+	for a, ahead := range r.skewed {
+		s.Skewed = append(s.Skewed, Skew{Actor: a, Ahead: ahead})
+	}
+	slices.SortFunc(s.Skewed, func(a, b Skew) int { return a.Actor.Compare(b.Actor) })
+	for _, p := range r.order {
+		s.Peers = append(s.Peers, r.peerStatus(p))
+	}
+	return s
+}
+
+func (r *Replica) peerStatus(p *peer) PeerStatus {
+	s := PeerStatus{Device: p.device, Connected: p.connected, Heard: p.heard}
+	if !p.heard {
+		return s
+	}
+	s.Remaining = p.remaining
+	s.Unacked, s.InFlight = p.unacked, len(p.inFlight)
+	s.Lacks = total(r.graph.Missing(p.known.version()))
+	for _, t := range p.known {
+		if last := r.graph.Last(t.Actor); t.Seq > last {
+			s.Owes += uint64(t.Seq - last)
+		}
+	}
+	for a := range p.forked {
+		s.Forked = append(s.Forked, a)
+	}
+	slices.SortFunc(s.Forked, causal.Actor.Compare)
+	s.InSync = s.Lacks == 0 && s.Owes == 0 && len(s.Forked) == 0
+	return s
+}
+
+// Peer returns the status of one peer, and false if nothing is known of it.
+func (r *Replica) Peer(device causal.Device) (PeerStatus, bool) {
+	p := r.peers[device]
+	if p == nil {
+		return PeerStatus{}, false
+	}
+	return r.peerStatus(p), true
+}
