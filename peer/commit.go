@@ -1,0 +1,250 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/peer/replica"
+	"github.com/atollsync/atoll/storage"
+)
+
+// ErrReadOnly is wrapped by the errors of a store whose log could not be written. What is
+// durable can be read and is still sent to peers; nothing more can be written until the cause is
+// gone and the node is opened again.
+var ErrReadOnly = errors.New("peer: the store is read-only: its log could not be written")
+
+// errUnwound goes to those who waited for a write during which the program panicked.
+var errUnwound = errors.New("peer: the write was not finished")
+
+// maxGroup is how many jobs share one append: it bounds how long readers wait.
+const maxGroup = 1024
+
+// job is something to do with a store's replica under its lock. It runs on the
+// goroutine that asked for it, so that a panic ends where it belongs.
+type job struct {
+	state atomic.Int32
+	turn  chan struct{} // closed by the leader: run now, the lock is held for you
+	ran   chan struct{} // closed when it has run, or unwound
+	done  chan struct{} // closed when what it did is durable, or lost
+	err   error         // before done: what run returned; after: the outcome
+}
+
+const (
+	jobQueued int32 = iota
+	jobRunning
+	jobGone // its caller gave up before its turn came
+)
+
+// do runs fn on s's replica, makes durable what came of it, shows it and sends it, and then
+// returns fn's error or that of the write. Callers that come while a write is under way share the next
+// one: whoever gets the lock leads, gives each that waits its turn, and writes once for
+// all (group commit). If ctx ends before fn's turn, fn does not run; afterwards do sees it through.
+func (s *Store) do(ctx context.Context, fn func(*replica.Replica) error) error {
+	j := &job{turn: make(chan struct{}), ran: make(chan struct{}), done: make(chan struct{})}
+	s.queueMu.Lock()
+	s.queue = append(s.queue, j)
+	s.queueMu.Unlock()
+
+	ended := ctx.Done()
+	for {
+		select {
+		case s.leader <- struct{}{}:
+			if j.state.Load() == jobQueued {
+				s.lead(j, fn)
+			} else { // an earlier leader is done with this one, or is about to be
+				<-s.leader
+			}
+		case <-j.turn:
+			s.run(j, fn)
+			<-j.done
+		case <-j.done:
+		case <-ended:
+			if j.state.CompareAndSwap(jobQueued, jobGone) {
+				return context.Cause(ctx)
+			}
+			ended = nil
+			continue
+		}
+		select {
+		case <-j.done:
+			return j.err
+		default:
+		}
+	}
+}
+
+// run runs fn for j. If fn panics, its caller gets the panic, and the leader goes on.
+func (s *Store) run(j *job, fn func(*replica.Replica) error) {
+	defer close(j.ran)
+	if s.closed || s.rep == nil {
+		j.err = s.fault
+		return
+	}
+	j.err = fn(s.rep)
+}
+
+// lead gives every waiting job its turn, own last, then writes and shows what came of them. It
+// holds s.leader on entry and gives it back, also when own panics.
+func (s *Store) lead(own *job, fn func(*replica.Replica) error) {
+	s.queueMu.Lock()
+	n := min(len(s.queue), maxGroup)
+	group := append([]*job(nil), s.queue[:n]...)
+	s.queue = append(s.queue[:0], s.queue[n:]...)
+	s.queueMu.Unlock()
+
+	ran := make([]*job, 0, n)
+	err := errUnwound
+	defer func() {
+		for _, j := range ran {
+			if err != nil && j.err == nil {
+				j.err = err
+			}
+			close(j.done)
+		}
+		<-s.leader
+	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { err = s.flush() }()
+	mine := false
+	for _, j := range group {
+		if j == own {
+			mine = true
+			continue
+		}
+		if !j.state.CompareAndSwap(jobQueued, jobRunning) {
+			continue
+		}
+		ran = append(ran, j)
+		close(j.turn)
+		<-j.ran
+	}
+	if mine && own.state.CompareAndSwap(jobQueued, jobRunning) {
+		ran = append(ran, own)
+		s.run(own, fn)
+	}
+}
+
+// flush makes durable what the replica wants written, then shows and sends what depends on it.
+// On failure memory is rebuilt from the log, so that nothing stays that is not durable. s.mu is held.
+func (s *Store) flush() error {
+	for !s.closed && s.rep != nil && s.rep.HasReady() {
+		rd := s.rep.Ready()
+		if err := s.write(&rd); err != nil {
+			s.breakDown(err)
+			return s.fault
+		}
+		s.rep.Advance()
+		s.quiet.Store(0)
+		s.show(rd.Events)
+		s.send(rd.Messages)
+		if len(rd.Announce) > 0 && s.topic != nil {
+			s.topic.announce(rd.Announce)
+		}
+		for _, f := range rd.Forks {
+			s.node.log.Warn("an actor's log has forked", logStore, s.Name(), logFork, f.String())
+		}
+		if len(rd.Events) > 0 || len(rd.Records) > 0 || len(rd.Peers) > 0 {
+			s.wake()
+		}
+		if rd.Err != nil {
+			// Own writes may still work. What could not be read is not sent; a later tick tries again.
+			if s.unreadable == nil {
+				s.node.log.Error("the log cannot be read", logStore, s.Name(), logError, rd.Err)
+			}
+			s.unreadable = rd.Err
+			break
+		}
+	}
+	return nil
+}
+
+// send queues messages for the peers they are for. s.mu is held.
+func (s *Store) send(messages []replica.Envelope) {
+	for _, m := range messages {
+		if l := s.links[m.To]; l != nil {
+			l.send(m.Message)
+		}
+	}
+}
+
+// write puts what rd wants to survive into the log.
+func (s *Store) write(rd *replica.Ready) error {
+	if s.fault != nil && len(rd.Blocks) > 0 {
+		return s.fault
+	}
+	// Buffered: durable with the next append. Losing them costs a longer Have, or a record that is made again.
+	for _, p := range rd.Peers {
+		if err := s.log.PutPeer(p.Device, p.State); err != nil && s.fault == nil {
+			return err
+		}
+	}
+	for _, r := range rd.Records {
+		if err := s.log.PutRecord(r.Device, r.Record); err != nil && s.fault == nil {
+			return err
+		}
+	}
+	if len(rd.Blocks) == 0 {
+		if len(rd.Peers)+len(rd.Records) > 0 {
+			s.unkept.Store(true)
+		}
+		return nil
+	}
+	blocks := make([]storage.Block, len(rd.Blocks))
+	for i, b := range rd.Blocks {
+		blocks[i] = storage.Block{First: b.First, Batch: b.Batch}
+	}
+	start := time.Now()
+	if err := s.log.Append(blocks...); err != nil {
+		return fmt.Errorf("append %d blocks: %w", len(rd.Blocks), err)
+	}
+	s.appends.Add(1)
+	s.node.metrics.appended(time.Since(start))
+	return nil
+}
+
+// breakDown makes s read-only because of err and goes back to what the log holds. s.mu is held.
+func (s *Store) breakDown(err error) {
+	if s.fault == nil {
+		s.fault = fmt.Errorf("%w: %w", ErrReadOnly, err)
+		s.node.log.Error("the store is read-only until the node is opened again", logStore, s.Name(), logError, err)
+	}
+	s.rep = nil
+	rep, err := s.restore()
+	if err != nil {
+		s.fault = fmt.Errorf("%w; and then: %w", s.fault, err)
+		s.node.log.Error("the store cannot be read any more", logStore, s.Name(), logError, err)
+		s.wake()
+		return
+	}
+	s.rep = rep
+	s.ring.reset(rep.Chains().Graph().Len())
+	now := s.node.now()
+	rep.SetGossip(s.topic != nil)
+	for device := range s.links {
+		rep.Connect(device, now)
+	}
+	s.wake()
+	// What this sends needs no write: nothing of it can fail again for the same reason.
+	for rep.HasReady() {
+		rd := rep.Ready()
+		if rd.Err != nil || len(rd.Blocks) > 0 {
+			break
+		}
+		rep.Advance()
+		s.send(rd.Messages)
+	}
+}
+
+// wake tells everybody who waits for something of s to look again. s.mu is held.
+func (s *Store) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// now is the node's wall clock in the milliseconds that changes are stamped with.
+func (n *Node) now() int64 { return max(0, min(n.cfg.Now().UnixMilli(), crdt.MaxTime)) }

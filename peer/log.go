@@ -1,0 +1,18 @@
+package peer
+
+// Keys of log attributes. Messages are constant; facts go in attributes under these keys.
+const (
+	logStore   = "store"
+	logPeer    = "peer"
+	logAddr    = "addr"
+	logAddrs   = "addrs"
+	logError   = "err"
+	logFork    = "fork"
+	logReason  = "reason"
+	logMessage = "message"
+	logShared  = "shared"
+	logTicket  = "ticket"
+	logUntil   = "until"
+	logDevice  = "device"
+	logNotice  = "notice"
+)
