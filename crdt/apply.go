@@ -8,8 +8,9 @@ import (
 )
 
 // Apply applies a change that the state's chains have accepted and returns what it did to
-// what s shows. Its dependencies must have been applied and itself not. Apply cannot fail: an op without meaning
-// is void and has no effect.
+// what s shows. Its dependencies must have been applied, and no op with a higher local version:
+// changes are applied in the order in which the chains accepted them. Apply cannot fail: an op without meaning is void and
+// has no effect.
 func (s *State) Apply(a Accepted) Event {
 	t := new(trace)
 	from := s.Version()
@@ -25,33 +26,37 @@ func (s *State) apply(a Accepted, t *trace) int {
 	if s.tx != nil {
 		panic("crdt: Apply during a transaction")
 	}
+	if n := len(s.heads); n > 0 && s.heads[n-1] >= a.Span.Start {
+		panic(fmt.Sprintf("crdt: Apply of %s, ops [%d, %d), after op %d", a.Dot(), a.Span.Start, a.Span.End, s.heads[n-1]))
+	}
 	ps := &pass{s: s, actor: a.Actor, first: a.Seq, base: a.Span.Start, trace: t}
 	parents := s.graph.Parents(a.Span.Start)
 	ps.history = s.history(a.Span, parents)
-	n := 0
-	if t != nil {
-		// What was shown where something else may be shown afterwards, noted before anything changes.
-		ps.each(a.Change, func(op *Op) { t.expect(ps, op) })
-	}
-	ps.each(a.Change, func(op *Op) {
-		ps.apply(op)
-		n++
-	})
-	s.advance(a.Span, parents)
-	return n
-}
-
-// each calls f with every op of c, with the pass at the op.
-func (ps *pass) each(c *Change, f func(op *Op)) {
-	c.Ops(func(seq causal.Seq, slice string, op *Op) bool {
-		ps.lv = ps.base + causal.LV(seq-ps.first)
+	var ops []*Op
+	a.Ops(func(_ causal.Seq, slice string, op *Op) bool {
 		if op.Unknown {
 			// Its path, if it has one, is of no use here; that it lies in this slice is.
 			op.Path = Path{{Key: slice}}
 		}
-		f(op)
+		ops = append(ops, op)
 		return true
 	})
+	if t != nil {
+		// What was shown where something else may be shown afterwards, noted before anything changes.
+		ps.each(ops, func(op *Op) { t.expect(ps, op) })
+	}
+	ps.each(ops, func(op *Op) { ps.apply(op) })
+	s.advance(a.Span, parents)
+	return len(ops)
+}
+
+// each calls f with every op of a change, with the pass at the op.
+func (ps *pass) each(ops []*Op, f func(op *Op)) {
+	ps.lv = ps.base
+	for _, op := range ops {
+		f(op)
+		ps.lv += causal.LV(op.Len)
+	}
 }
 
 // history returns the causal history of a change that saw parents, among what s has applied.

@@ -138,8 +138,10 @@ func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) 
 // actors returns every actor that b names, sorted.
 func (b *Batch) actors() []causal.Actor {
 	var out []causal.Actor
+	seen := make(map[causal.Actor]bool)
 	add := func(a causal.Actor) {
-		if n := len(out); n == 0 || out[n-1] != a {
+		if !seen[a] {
+			seen[a] = true
 			out = append(out, a)
 		}
 	}
@@ -153,23 +155,11 @@ func (b *Batch) actors() []causal.Actor {
 		if i == 0 || b.Changes[i-1].Actor != ch.Actor {
 			add(ch.Actor)
 		}
-	}
-	slices.SortFunc(out, causal.Actor.Compare)
-	out = slices.Compact(out)
-	// Refs mostly name actors that are there already.
-	known := len(out)
-	for _, ch := range b.Changes {
-		for i := range ch.Refs {
-			a := ch.Refs[i].Actor
-			if _, ok := slices.BinarySearchFunc(out[:known], a, causal.Actor.Compare); !ok {
-				add(a)
-			}
+		for j := range ch.Refs {
+			add(ch.Refs[j].Actor)
 		}
 	}
-	if len(out) > known {
-		slices.SortFunc(out, causal.Actor.Compare)
-		out = slices.Compact(out)
-	}
+	slices.SortFunc(out, causal.Actor.Compare)
 	return out
 }
 

@@ -216,6 +216,26 @@ func TestLargestChange(t *testing.T) {
 	}
 }
 
+// Refs and slices take more memory than bytes, so there is a bound to them in a batch.
+func TestBatchItems(t *testing.T) {
+	b := &Batch{}
+	refs := manyRefs(MaxRefs)
+	for i := range MaxBatchItems / MaxRefs {
+		ch := &Change{Actor: actorOf(0), Seq: causal.Seq(1 + i), Refs: refs, Groups: []Group{{Slice: "s", Len: 1}}}
+		b.Changes = append(b.Changes, ch)
+	}
+	_, err := DecodeBatch(b.AppendTo(nil))
+	wantIs(t, err, ErrFormat)
+	if !strings.Contains(err.Error(), "too many refs") {
+		t.Error(err)
+	}
+	b.Changes = b.Changes[1:]
+	b.Context = []Anchor{{Tip: Tip{Actor: actorOf(0), Seq: 1}}}
+	if _, err := DecodeBatch(b.AppendTo(nil)); err != nil {
+		t.Error(err)
+	}
+}
+
 func FuzzDecodeBatch(f *testing.F) {
 	h, b := exchange(f)
 	f.Add(b.AppendTo(nil))

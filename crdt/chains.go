@@ -345,10 +345,10 @@ const (
 	keepBytes   = 64 << 10
 )
 
-// sigWindow is the number of an actor's latest signatures that are kept whatever
-// depends on them: another's change may still arrive that depends on one, and a batch can only end, for
-// an actor, in a kept signature.
-const sigWindow = 256
+// sigWindow is the number of an actor's latest signatures that are held whatever
+// depends on them: another's change may still arrive that does, and a batch can only end, for
+// an actor, in a signature.
+const sigWindow = 64
 
 // AddSignature keeps s, a signature at a change that c holds. It does not verify s. Signatures that no other
 // actor's change depends on are thinned out as they age.
@@ -393,13 +393,42 @@ func (c *Chains) thin(ch *chain) {
 		if len(kept) > 0 {
 			before = *c.infos.at(kept[len(kept)-1].change)
 		}
-		this, after := c.infos.at(ch.sigs[i].change), c.infos.at(ch.sigs[i+1].change)
-		if this.needed || after.ordinal-before.ordinal > keepChanges || after.bytes-before.bytes > keepBytes {
+		if c.keeps(&before, ch.sigs[i], ch.sigs[i+1]) {
 			kept = append(kept, ch.sigs[i])
 		}
 	}
 	ch.thinned = len(kept)
 	ch.sigs = append(kept, ch.sigs[end:]...)
+}
+
+// keeps reports whether a signature is kept for good: another actor's change depends on
+// the change signed, or without it those before and after were too far apart.
+func (c *Chains) keeps(before *changeInfo, this, after keptSignature) bool {
+	next := c.infos.at(after.change)
+	return c.infos.at(this.change).needed ||
+		next.ordinal-before.ordinal > keepChanges || next.bytes-before.bytes > keepBytes
+}
+
+// keptSigs returns the signatures of a batch that holds a's ops [from, to): the last one, and those that are
+// kept for good.
+func (c *Chains) keptSigs(a causal.Actor, from, to causal.Seq) (out []Signature) {
+	own := c.chainOf(a)
+	if own == nil {
+		return nil
+	}
+	var before changeInfo
+	if i, ok := c.find(causal.Dot{Actor: a, Seq: from - 1}); ok {
+		before = *c.infos.at(i)
+	}
+	i, _ := own.findSig(from)
+	for ; i < len(own.sigs) && own.sigs[i].seq < to; i++ {
+		k := own.sigs[i]
+		if last := i+1 == len(own.sigs) || own.sigs[i+1].seq >= to; last || c.keeps(&before, k, own.sigs[i+1]) {
+			out = append(out, Signature{Dot: causal.Dot{Actor: a, Seq: k.seq}, Sig: k.sig})
+			before = *c.infos.at(k.change)
+		}
+	}
+	return out
 }
 
 func (ch *chain) findSig(seq causal.Seq) (int, bool) {

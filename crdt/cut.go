@@ -1,9 +1,11 @@
 package crdt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -18,11 +20,12 @@ type Source interface {
 // ErrCut is wrapped by errors of Cut about changes that no batch of permitted size can carry.
 var ErrCut = errors.New("crdt: cannot cut a batch")
 
-// Cut makes the next batch for a receiver who lacks missing, which is ascending, and returns what it then still lacks. The batch
-// is a prefix of missing in causal order, of about maxBytes and maxChanges (0: the targets of the
-// format), cut back for each actor to the last kept signature in it, and further so that
-// it holds every missing change that one in it builds on. If that leaves nothing the prefix grows
-// until it does not. b is nil if nothing in missing can be sent, since nothing in it is signed.
+// Cut makes the next batch for a receiver who lacks missing, which is ascending, and returns what it
+// then still lacks. The batch is a prefix of missing in causal order, of about maxBytes and maxChanges (0: the
+// targets of the format), cut back for each actor to the last signature in it, and further so that
+// it holds every missing change that one in it builds on. If that leaves nothing, it is what one actor wrote
+// up to its next signature with all that builds on, whatever its size. b is nil if nothing in missing can be
+// sent, since nothing in it is signed. Of what src yields only Change and Span are used.
 func (c *Chains) Cut(src Source, missing []causal.Span, maxBytes, maxChanges int) (b *Batch, rest []causal.Span, err error) {
 	if maxBytes <= 0 {
 		maxBytes = TargetBatchBytes
@@ -31,41 +34,39 @@ func (c *Chains) Cut(src Source, missing []causal.Span, maxBytes, maxChanges int
 		maxChanges = TargetBatchChanges
 	}
 	maxBytes, maxChanges = min(maxBytes, MaxBatchBytes/2), min(maxChanges, MaxBatchChanges)
-	k := cutter{c: c, missing: missing, todo: missing}
-	for shrunk := false; ; {
-		more, err := k.read(src, maxBytes, maxChanges)
+	for {
+		k := cutter{c: c, src: src, missing: missing}
+		more, err := k.read(maxBytes, maxChanges)
 		if err != nil {
 			return nil, missing, err
 		}
 		taken := k.cutBack()
-		if len(taken) > 0 {
-			b := c.BatchOf(taken)
-			if b.fits() {
-				return b, subtract(missing, taken), nil
+		grown := len(taken) == 0 && more
+		if grown {
+			if taken, err = k.grow(); err != nil {
+				return nil, missing, err
 			}
-		} else if !more {
+		}
+		if len(taken) == 0 {
 			return nil, missing, nil
 		}
-		// Too few or, with all their context, too many. Sizes double or halve, never both.
-		switch {
-		case len(taken) > 0 && len(k.changes) > 1:
-			shrunk = true
-			maxBytes, maxChanges = k.bytes/2, len(k.changes)/2
-			k = cutter{c: c, missing: missing, todo: missing}
-		case len(taken) > 0 || shrunk || maxBytes == MaxBatchBytes/2 && maxChanges == MaxBatchChanges:
-			return nil, missing, fmt.Errorf("%w: no kept signatures within %d changes of %d bytes", ErrCut, len(k.changes), k.bytes)
-		default:
-			maxBytes, maxChanges = min(2*maxBytes, MaxBatchBytes/2), min(2*maxChanges, MaxBatchChanges)
+		if b := c.BatchOf(taken); b.fits() {
+			return b, subtract(missing, taken), nil
 		}
+		// The context of so many deps, or their signatures, take too much.
+		if grown || len(k.changes) == 1 {
+			return nil, missing, fmt.Errorf("%w: %d changes that belong together are too large", ErrCut, len(taken))
+		}
+		maxBytes, maxChanges = k.bytes/2, len(k.changes)/2
 	}
 }
 
 // cutter is one run of Cut.
 type cutter struct {
 	c       *Chains
+	src     Source
 	missing []causal.Span
-	todo    []causal.Span // of missing, what is not read yet
-	changes []Accepted    // what is read
+	changes []Accepted // what is read
 	bytes   int
 	items   int
 	actors  map[causal.Actor]*cutActor
@@ -80,14 +81,12 @@ type cutActor struct {
 	sigs  []keptSignature
 }
 
-// read reads on until what was read reaches one of the sizes, and reports whether there is more.
+// read reads missing until what was read reaches one of the sizes, and reports whether there is more.
 // The first change is read whatever its size.
-func (k *cutter) read(src Source, maxBytes, maxChanges int) (more bool, err error) {
-	for len(k.todo) > 0 {
-		span := k.todo[0]
-		full := false
-		at := span.Start
-		err := src.Changes(span, func(a Accepted) bool {
+func (k *cutter) read(maxBytes, maxChanges int) (more bool, err error) {
+	full := false
+	for _, span := range k.missing {
+		err := k.each(span, func(a Accepted) bool {
 			if n := len(k.changes); n > 0 && a.Span.Start < k.changes[n-1].Span.End {
 				return true // it began in the span before
 			}
@@ -100,24 +99,31 @@ func (k *cutter) read(src Source, maxBytes, maxChanges int) (more bool, err erro
 			k.changes = append(k.changes, a)
 			k.bytes += size
 			k.items += items
-			at = a.Span.End
-			return at < span.End
+			return true
 		})
-		if err != nil {
-			return false, err
-		}
-		if !full && at < span.End {
-			return false, fmt.Errorf("%w: the source lacks local versions %d to %d", ErrCut, at, span.End)
-		}
-		k.todo = k.todo[1:]
-		if at < span.End {
-			k.todo = append([]causal.Span{{Start: at, End: span.End}}, k.todo...)
-		}
-		if full {
-			return true, nil
+		if err != nil || full {
+			return full, err
 		}
 	}
 	return false, nil
+}
+
+// each yields the changes with ops in span until yield returns false. It is an error if the
+// source lacks one.
+func (k *cutter) each(span causal.Span, yield func(Accepted) bool) error {
+	at, stopped := span.Start, false
+	err := k.src.Changes(span, func(a Accepted) bool {
+		if a.Span.Start > at || a.Span.End <= at {
+			return false
+		}
+		at = a.Span.End
+		stopped = !yield(a)
+		return !stopped && at < span.End
+	})
+	if err == nil && !stopped && at < span.End {
+		err = fmt.Errorf("%w: the source lacks local version %d", ErrCut, at)
+	}
+	return err
 }
 
 // cutBack returns the largest part of what was read that ends for each actor in a kept signature and
@@ -200,13 +206,108 @@ func (k *cutter) closed(ch *Change) bool {
 	return true
 }
 
-func contains(spans []causal.Span, lv causal.LV) bool {
-	i, _ := slices.BinarySearchFunc(spans, lv, func(s causal.Span, lv causal.LV) int {
-		if s.End <= lv {
-			return -1
+// grow returns the missing changes of one actor up to its next signature, and what they build on, in the same
+// manner. It takes the first actor of whom there is such a thing.
+func (k *cutter) grow() (taken []Accepted, err error) {
+	tried := make(map[causal.Actor]bool)
+	for _, span := range k.missing {
+		k.c.graph.Runs(span, func(r causal.Run) bool {
+			actor := k.c.graph.Actor(r.Actor)
+			if !tried[actor] {
+				tried[actor] = true
+				taken, err = k.closure(causal.Dot{Actor: actor, Seq: r.Seq})
+			}
+			return err == nil && len(taken) == 0
+		})
+		if err != nil || len(taken) > 0 {
+			break
 		}
-		return 1
-	})
+	}
+	return taken, err
+}
+
+// closure returns the missing changes that a batch with seed must hold, in causal order; none if one of their
+// actors has not signed as far.
+func (k *cutter) closure(seed causal.Dot) ([]Accepted, error) {
+	type part struct{ read, end causal.Seq } // of an actor's ops: read up to, to be read up to
+	parts := make(map[causal.Actor]*part)
+	var queue []causal.Actor
+	need := func(d causal.Dot) bool {
+		p := parts[d.Actor]
+		if p != nil && d.Seq < p.end {
+			return true
+		}
+		if lv, ok := k.c.graph.LV(d); !ok || !contains(k.missing, lv) {
+			return ok
+		}
+		own := k.c.chainOf(d.Actor)
+		i, _ := own.findSig(d.Seq)
+		if i == len(own.sigs) {
+			return false
+		}
+		if p == nil {
+			p = &part{read: k.firstMissing(d.Actor)}
+			parts[d.Actor] = p
+		}
+		p.end = own.sigs[i].seq + 1
+		queue = append(queue, d.Actor)
+		return true
+	}
+	var taken []Accepted
+	var err error
+	bytes, items := 0, 0
+	signed := need(seed)
+	for len(queue) > 0 && signed && err == nil {
+		a := queue[0]
+		queue = queue[1:]
+		p := parts[a]
+		spans := k.c.graph.ActorSpans(a, p.read, p.end)
+		p.read = p.end
+		for _, span := range spans {
+			err = k.each(span, func(a Accepted) bool {
+				taken = append(taken, a)
+				bytes += a.wireSize()
+				items += len(a.Refs) + len(a.Groups)
+				for i := range a.Refs {
+					if a.Refs[i].Seq > 0 {
+						signed = signed && need(a.Refs[i])
+					}
+				}
+				return signed
+			})
+			if len(taken) > MaxBatchChanges || bytes > MaxBatchBytes || items > MaxBatchItems {
+				err = fmt.Errorf("%w: %d changes that belong together are too large", ErrCut, len(taken))
+			}
+			if !signed || err != nil {
+				break
+			}
+		}
+	}
+	if !signed || err != nil {
+		return nil, err
+	}
+	slices.SortFunc(taken, func(a, b Accepted) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
+	return taken, nil
+}
+
+// firstMissing returns the first seq of a that is missing.
+func (k *cutter) firstMissing(a causal.Actor) causal.Seq {
+	for _, span := range k.c.graph.ActorSpans(a, 1, k.c.graph.Last(a)+1) {
+		i := searchSpans(k.missing, span.Start)
+		if i < len(k.missing) && k.missing[i].Start < span.End {
+			return k.c.graph.Dot(max(span.Start, k.missing[i].Start)).Seq
+		}
+	}
+	return 1
+}
+
+// searchSpans returns the index of the first of spans that ends after lv.
+func searchSpans(spans []causal.Span, lv causal.LV) int {
+	return sort.Search(len(spans), func(i int) bool { return spans[i].End > lv })
+}
+
+func contains(spans []causal.Span, lv causal.LV) bool {
+	i := searchSpans(spans, lv)
 	return i < len(spans) && spans[i].Contains(lv)
 }
 
@@ -235,7 +336,8 @@ func subtract(spans []causal.Span, taken []Accepted) []causal.Span {
 }
 
 // BatchOf returns the batch of the given changes, which c holds: in causal order and,
-// for each actor, without gaps. Context and all kept signatures come from c.
+// for each actor, without gaps. Context and signatures come from c: the last one of each actor, and
+// those that are kept for good. A receiver takes the batch only if each actor's last change here is signed.
 func (c *Chains) BatchOf(changes []Accepted) *Batch {
 	b := &Batch{Changes: make([]*Change, len(changes))}
 	type part struct{ first, next causal.Seq }
@@ -275,14 +377,7 @@ func (c *Chains) BatchOf(changes []Accepted) *Batch {
 	slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	slices.SortFunc(actors, causal.Actor.Compare)
 	for _, a := range actors {
-		own := c.chainOf(a)
-		if own == nil {
-			continue
-		}
-		i, _ := own.findSig(parts[a].first)
-		for ; i < len(own.sigs) && own.sigs[i].seq < parts[a].next; i++ {
-			b.Sigs = append(b.Sigs, Signature{Dot: causal.Dot{Actor: a, Seq: own.sigs[i].seq}, Sig: own.sigs[i].sig})
-		}
+		b.Sigs = append(b.Sigs, c.keptSigs(a, parts[a].first, parts[a].next)...)
 	}
 	return b
 }

@@ -110,8 +110,8 @@ func TestInterleavedRuns(t *testing.T) {
 		h.sign(h.log[ch.last])
 	}
 	o := newHolder()
-	if n := o.pull(t, h, 0, 500); n < 6 || n > 8 {
-		t.Errorf("%d batches of 500 for %d changes", n, h.Len())
+	if n := o.pull(t, h, 0, 500); n < 5 || n > 9 {
+		t.Errorf("%d batches of about 500 for %d changes", n, h.Len())
 	}
 	if o.Digest() != h.Digest() {
 		t.Error("not everything came")
@@ -195,7 +195,7 @@ func TestCutSourceFails(t *testing.T) {
 	wantIs(t, err, ErrCut)
 }
 
-// Without kept signatures no batch of permitted size may exist: an error, not a hang.
+// What belongs together and fits no batch is an error, not a hang.
 func TestCutImpossible(t *testing.T) {
 	h := newHolder()
 	for i := range 5 {
@@ -206,6 +206,70 @@ func TestCutImpossible(t *testing.T) {
 	wantIs(t, err, ErrCut)
 	if len(rest) != 1 {
 		t.Errorf("rest %v", rest)
+	}
+}
+
+// Many who write at once, and sign seldom: a prefix in which nobody has signed must not
+// need them all in one batch.
+func TestCutManyActors(t *testing.T) {
+	const actors, changes = 60, 40
+	h := newHolder()
+	for range changes {
+		for i := range actors {
+			var parents []causal.LV
+			if own := h.chainOf(actorOf(i)); own != nil {
+				parents = []causal.LV{h.span(own.last).End - 1}
+			}
+			h.authorAt(parents, actorOf(i), 1, typed("notes", 0, "x"))
+		}
+	}
+	for i := range actors - 1 { // one has not signed yet: the first in order
+		h.sign(h.log[len(h.log)-1-i])
+	}
+	o := newHolder()
+	missing := h.missing(o)
+	n := 0
+	for ; ; n++ {
+		b, rest, err := h.Cut(h, missing, 0, 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			break
+		}
+		if len(b.Changes) > 50 {
+			t.Fatalf("a batch of %d changes", len(b.Changes))
+		}
+		if err := o.receive(b); err != nil {
+			t.Fatal(err)
+		}
+		missing = rest
+	}
+	if want := h.missing(o); n != actors-1 || !slices.Equal(joined(missing), joined(want)) || len(want) != changes {
+		t.Errorf("%d batches, rest %v, want %v", n, missing, want)
+	}
+}
+
+// A batch carries the signatures that another actor's change depends on, and few others.
+func TestBatchSigs(t *testing.T) {
+	h := newHolder()
+	a, b := actorOf(0), actorOf(1)
+	for range 20 {
+		h.commit(a, 1)
+	}
+	h.commit(b, 1) // depends on a:20
+	for range 20 {
+		h.authorAt([]causal.LV{h.span(h.chainOf(a).last).End - 1}, a, 1, typed("notes", 0, "x"))
+		h.sign(h.log[len(h.log)-1])
+	}
+	var got []causal.Dot
+	for _, s := range h.BatchOf(h.log).Sigs {
+		got = append(got, s.Dot)
+	}
+	want := []causal.Dot{{Actor: a, Seq: 20}, {Actor: a, Seq: 40}, {Actor: b, Seq: 1}}
+	slices.SortFunc(want, causal.Dot.Compare)
+	if !slices.Equal(got, want) {
+		t.Errorf("signatures at %v, want %v", got, want)
 	}
 }
 

@@ -109,4 +109,6 @@ func (d *Edit) merge(n Edit) bool {
 func (d *Edit) replaces() bool { return d.Old != nil || d.New != nil }
 
 // isNothing reports whether d was merged away: what came went.
-func (d *Edit) isNothing() bool { return d.Old == nil && d.New == nil && len(d.Splices) == 0 && len(d.Added)+len(d.Removed) == 0 }
+func (d *Edit) isNothing() bool {
+	return d.Old == nil && d.New == nil && len(d.Splices) == 0 && len(d.Added)+len(d.Removed) == 0
+}

@@ -86,7 +86,7 @@ func TestRandomOps(t *testing.T) {
 				for range rapid.IntRange(1, 4).Draw(t, "ops") {
 					ops = append(ops, drawRawOp(t, actors))
 				}
-				d.raw(t, ops...)
+				d.raw(ops...)
 				events = []Event{d.last}
 				applied += len(ops)
 			}
@@ -128,10 +128,8 @@ func TestRandomOps(t *testing.T) {
 func FuzzApply(f *testing.F) {
 	all := newDevices(2)
 	seed := func(change byte, ops ...*Op) []byte {
-		tx := &Tx{s: all[0].state, ops: ops}
-		tx.pass = &pass{s: all[0].state, actor: all[0].actor, first: 1}
 		var out []byte
-		for _, g := range tx.change().Groups {
+		for _, g := range NewChange(all[0].actor, 1, 0, nil, ops).Groups {
 			out = append(out, change, byte(g.Len), byte(len(g.Ops)))
 			out = append(out, g.Ops...)
 		}

@@ -3,6 +3,7 @@ package crdt
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/atollsync/atoll/crdt/causal"
@@ -127,18 +128,10 @@ func start(t *testing.T, n int, fn func(tx *Tx)) []*device {
 }
 
 // raw applies ops as a change of d's, whatever a Tx would say. Paths may name any dots.
-func (d *device) raw(t fataler, ops ...*Op) Accepted {
+func (d *device) raw(ops ...*Op) Accepted {
 	d.clock++
-	tx := &Tx{s: d.state, time: d.clock, ops: ops}
-	tx.pass = &pass{s: d.state, actor: d.actor, first: d.graph.Last(d.actor) + 1, base: d.graph.Len()}
-	slices.SortStableFunc(tx.ops, func(a, b *Op) int {
-		return int(compareBytes(a.Path[0].Key, b.Path[0].Key))
-	})
-	return d.rawChange(tx.change())
-}
-
-func compareBytes(a, b string) int {
-	return slices.Compare([]byte(a), []byte(b))
+	slices.SortStableFunc(ops, func(a, b *Op) int { return strings.Compare(a.Path[0].Key, b.Path[0].Key) })
+	return d.rawChange(NewChange(d.actor, d.graph.Last(d.actor)+1, d.clock, d.state.Version(), ops))
 }
 
 func (d *device) rawChange(c *Change) Accepted {
@@ -169,4 +162,6 @@ func (d *device) clone() *State {
 	return s
 }
 
-func (s *State) describe() string { return fmt.Sprint(s.Digest(), s.JSON(), s.Version(), s.Stats(), s.heads) }
+func (s *State) describe() string {
+	return fmt.Sprint(s.Digest(), s.JSON(), s.Version(), s.Stats(), s.heads)
+}

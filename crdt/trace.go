@@ -12,7 +12,7 @@ import (
 // trace notes, while a change is applied, what was shown before at the places it touches. Afterwards
 // edits compares that with what is shown then. The methods of a nil *trace and *touch do nothing.
 type trace struct {
-	root touch
+	root  touch
 	begun bool // an op has been applied
 	// stale: what was shown before could not be told, because an earlier op of the same
 	// transaction had changed it already. The change must be applied anew.

@@ -92,7 +92,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	s := tx.s
 	inOrder := tx.group()
-	change := tx.change()
+	change := NewChange(tx.pass.actor, tx.pass.first, tx.time, s.Version(), tx.ops)
 	if err := change.Validate(); err != nil {
 		tx.Rollback()
 		return Accepted{}, Event{}, false, fmt.Errorf("crdt: commit: %w", err)

@@ -48,22 +48,24 @@ func (tx *Tx) group() (inOrder bool) {
 	return false
 }
 
-// change returns the change that the grouped ops make.
-func (tx *Tx) change() *Change {
-	own := tx.pass.actor
-	c := &Change{Actor: own, Seq: tx.pass.first, Time: tx.time}
+// NewChange returns the change that ops make, written by an actor, whose next op is seq, having seen version. The
+// ops must be in order of their slices, and mean what they say: nothing checks them, and whatever
+// is wrong with one makes it void. A program that knows only the positions and the version a user saw can
+// author changes with it; others use a Tx.
+func NewChange(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
+	c := &Change{Actor: actor, Seq: seq, Time: time}
 	refs := make(map[causal.Actor]causal.Seq)
-	for _, op := range tx.ops {
+	for _, op := range ops {
 		for i := range op.Path {
 			for _, a := range [2]causal.Actor{op.Path[i].Elem.Actor, op.Path[i].Birth.Actor} {
-				if !a.IsZero() && a != own {
+				if !a.IsZero() && a != actor {
 					refs[a] = 0
 				}
 			}
 		}
 	}
-	for _, h := range tx.s.heads {
-		if d := tx.s.graph.Dot(h); d.Actor != own {
+	for _, d := range version {
+		if d.Actor != actor {
 			refs[d.Actor] = d.Seq
 		}
 	}
@@ -76,7 +78,7 @@ func (tx *Tx) change() *Change {
 		numbers[r.Actor] = i + 1
 	}
 	number := func(a causal.Actor) int { return numbers[a] }
-	for _, op := range tx.ops {
+	for _, op := range ops {
 		slice := op.Path[0].Key
 		if n := len(c.Groups); n == 0 || c.Groups[n-1].Slice != slice {
 			c.Groups = append(c.Groups, Group{Slice: slice})

@@ -81,7 +81,7 @@ func (s *Store) do(ctx context.Context, fn func(*replica.Replica) error) error {
 func (s *Store) run(j *job, fn func(*replica.Replica) error) {
 	defer close(j.ran)
 	if s.closed || s.rep == nil {
-		j.err = s.fault
+		j.err = s.gone()
 		return
 	}
 	j.err = fn(s.rep)
@@ -110,6 +110,9 @@ func (s *Store) lead(own *job, fn func(*replica.Replica) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { err = s.flush() }()
+	if s.rep == nil && !s.closed && time.Since(s.revived) > reviveInterval {
+		s.revive()
+	}
 	mine := false
 	for _, j := range group {
 		if j == own {
@@ -214,21 +217,31 @@ func (s *Store) breakDown(err error) {
 		s.node.log.Error("the store is read-only until the node is opened again", logStore, s.Name(), logError, err)
 	}
 	s.rep = nil
+	s.revive()
+}
+
+// reviveInterval is how often reading a log again is tried that could not be read.
+const reviveInterval = time.Second
+
+// revive rebuilds the replica from the log. It stays nil if that fails. s.mu is held.
+func (s *Store) revive() {
+	defer s.wake()
+	s.revived = time.Now()
 	rep, err := s.restore()
 	if err != nil {
-		s.fault = fmt.Errorf("%w; and then: %w", s.fault, err)
-		s.node.log.Error("the store cannot be read any more", logStore, s.Name(), logError, err)
-		s.wake()
+		if s.unreadable == nil {
+			s.node.log.Error("the store cannot be read", logStore, s.Name(), logError, err)
+		}
+		s.unreadable = err
 		return
 	}
-	s.rep = rep
+	s.rep, s.unreadable = rep, nil
 	s.ring.reset(rep.Chains().Graph().Len())
 	now := s.node.now()
 	rep.SetGossip(s.topic != nil)
 	for device := range s.links {
 		rep.Connect(device, now)
 	}
-	s.wake()
 	// What this sends needs no write: nothing of it can fail again for the same reason.
 	for rep.HasReady() {
 		rd := rep.Ready()
@@ -238,6 +251,14 @@ func (s *Store) breakDown(err error) {
 		rep.Advance()
 		s.send(rd.Messages)
 	}
+}
+
+// gone says why there is no replica to work with. s.mu is held.
+func (s *Store) gone() error {
+	if s.closed || s.unreadable == nil {
+		return s.fault
+	}
+	return fmt.Errorf("%w; and it cannot be read: %w", s.fault, s.unreadable)
 }
 
 // wake tells everybody who waits for something of s to look again. s.mu is held.

@@ -63,7 +63,7 @@ func (s *Store) delivery(dot crdt.Dot) (replica.Level, <-chan struct{}, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed || s.rep == nil {
-		return replica.Level{}, nil, s.fault
+		return replica.Level{}, nil, s.gone()
 	}
 	return s.rep.Delivery(dot), s.changed, nil
 }
@@ -84,7 +84,7 @@ func (s *Store) Outbox(q OutboxQuery) ([]OutboxItem, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed || s.rep == nil {
-		return nil, s.fault
+		return nil, s.gone()
 	}
 	var out []OutboxItem
 	err := s.rep.Outbox(q, func(a crdt.Accepted) bool {

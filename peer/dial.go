@@ -116,7 +116,9 @@ func (d *dialer) add(info peer.AddrInfo, from source, stores ...crdt.StoreID) {
 	// mDNS says that it is there now. What others merely repeat says nothing new.
 	if news || from == sourceLocal {
 		c.failures, c.idle = 0, c.idle && !news
-		c.next = d.turn(c.id)
+		if c.next = d.turn(c.id); from&(sourceBootstrap|sourceMember) != 0 {
+			c.next = time.Now() // it need not know of us, so it will not dial at the same time
+		}
 		d.rouse()
 	}
 }
@@ -192,7 +194,7 @@ func (d *dialer) reached(p peer.ID) {
 
 // met is told whether p shares a store. A member is redialled when it is lost, however it was met.
 func (d *dialer) met(p peer.ID, member bool) {
-	info := peer.AddrInfo{ID: p, Addrs: d.net.host.Peerstore().Addrs(p)}
+	info := d.net.addrsOf(p, maxContactAddrs)
 	if member {
 		d.add(info, sourceMember)
 	}

@@ -52,7 +52,16 @@ func (w *network) membersConnected(id crdt.StoreID) int { return len(w.members(i
 func (w *network) addrsOf(p peer.ID, limit int) peer.AddrInfo {
 	addrs := slices.Clone(w.host.Peerstore().Addrs(p))
 	slices.SortFunc(addrs, func(a, b ma.Multiaddr) int { return strings.Compare(a.String(), b.String()) })
-	return peer.AddrInfo{ID: p, Addrs: addrs[:min(limit, len(addrs))]}
+	if s := w.session(p); s != nil { // its own word first: what else is known may be old
+		addrs = append(s.listens(), addrs...)
+	}
+	out := peer.AddrInfo{ID: p}
+	for _, a := range addrs {
+		if len(out.Addrs) < limit && !ma.Contains(out.Addrs, a) {
+			out.Addrs = append(out.Addrs, a)
+		}
+	}
+	return out
 }
 
 // exchangePeers tells each connected member of a store of the others, if they are not those it was told of last. Only

@@ -209,6 +209,9 @@ func (f *frameReader) bytes(limit int) []byte {
 	return f.raw[start : start+n : start+n]
 }
 
+// string returns the next element, a string of at most limit bytes. Encoders may have written it as bytes.
+func (f *frameReader) string(limit int) string { return string(f.bytes(limit)) }
+
 // fixed returns the next element, which must have n bytes.
 func (f *frameReader) fixed(n int) []byte {
 	b := f.bytes(n)

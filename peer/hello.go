@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/peer/replica"
 )
@@ -22,25 +24,50 @@ const (
 )
 
 func (s *session) helloFrame() []byte {
-	w := newFrame(frameHello, 3)
+	// libp2p tells everybody where we listen, but takes its time.
+	addrs := s.net.host.Addrs()
+	addrs = addrs[:min(len(addrs), maxToldAddrs)]
+	w := newFrame(frameHello, 4+len(addrs))
 	w.uint(protocolVersion)
 	w.bytes(s.nonce[:])
 	w.string(agent)
+	w.uint(uint64(len(addrs)))
+	for _, a := range addrs {
+		w.bytes(a.Bytes())
+	}
 	return w.done()
 }
 
 func (s *session) onHello(f *frameReader) error {
 	version := f.uint()
 	nonce := f.fixed(nonceSize)
-	if err := f.end(); err != nil {
+	f.string(maxReason)
+	n := f.uint()
+	var addrs []ma.Multiaddr
+	for i := uint64(0); i < n && f.err == nil; i++ {
+		if a, err := ma.NewMultiaddrBytes(f.bytes(maxAddrBytes)); err == nil && i < maxToldAddrs {
+			addrs = append(addrs, a)
+		}
+	}
+	if err := f.end(); err != nil && version == protocolVersion {
 		return err
 	}
 	if version != protocolVersion {
-		return fmt.Errorf("peer: %v speaks version %d of %s, this node version %d", s.peer, version, syncProtocol, protocolVersion)
+		return fmt.Errorf("%w: %d, and this node %d", errVersion, version, protocolVersion)
 	}
 	copy(s.theirs[:], nonce)
 	s.greeted = true
+	s.mu.Lock()
+	s.addrs = addrs
+	s.mu.Unlock()
 	return nil
+}
+
+// listens returns where the peer says that it listens.
+func (s *session) listens() []ma.Multiaddr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.addrs)
 }
 
 // offer tells the peer, by tags that only members can make out, which stores this node holds. first: as

@@ -39,7 +39,7 @@ func (p *past) read(ctx context.Context) ([]record, error) {
 	s.mu.RLock()
 	if s.closed || s.rep == nil {
 		defer s.mu.RUnlock()
-		return nil, s.fault
+		return nil, s.gone()
 	}
 	end := min(s.rep.Chains().Graph().Len(), p.next+chunkOps)
 	s.mu.RUnlock()
@@ -58,7 +58,7 @@ func (p *past) read(ctx context.Context) ([]record, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.rep == nil {
-		return nil, s.fault
+		return nil, s.gone()
 	}
 	chains := s.rep.Chains()
 	g := chains.Graph()
@@ -122,7 +122,7 @@ func (s *Store) vector(version crdt.Version) (crdt.VersionVector, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed || s.rep == nil {
-		return nil, s.fault
+		return nil, s.gone()
 	}
 	g := s.rep.Chains().Graph()
 	lvs, ok := g.LVs(version)

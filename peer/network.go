@@ -407,6 +407,8 @@ func (w *network) serve(s *session) {
 		// half a minute to notice. ClosePeer makes the dialer try again.
 		w.log.Debug("connection went silent", logPeer, s.peer)
 		_ = w.host.Network().ClosePeer(s.peer)
+	case errors.Is(err, errVersion):
+		w.log.Warn("one of two nodes is too old for the other", logPeer, s.peer, logError, err)
 	default:
 		w.log.Debug("session ended", logPeer, s.peer, logError, err)
 	}

@@ -23,6 +23,7 @@ type outQueue struct {
 	items  []outItem
 	bytes  int
 	full   bool
+	ending bool // the last item is in it
 	closed bool
 	wake   chan struct{}
 }
@@ -32,6 +33,7 @@ type outItem struct {
 	frame   []byte
 	link    *link // nil: frame is finished
 	payload []byte
+	last    bool // nothing is written after it
 }
 
 func (q *outQueue) init() { q.wake = make(chan struct{}, 1) }
@@ -39,9 +41,10 @@ func (q *outQueue) init() { q.wake = make(chan struct{}, 1) }
 func (q *outQueue) put(it outItem) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.full {
+	if q.closed || q.full || q.ending {
 		return
 	}
+	q.ending = it.last
 	q.bytes += len(it.frame) + len(it.payload)
 	q.items = append(q.items, it)
 	q.full = q.bytes > maxOutBytes || len(q.items) > maxOutFrames
@@ -53,6 +56,14 @@ func (q *outQueue) put(it outItem) {
 
 // control queues a finished frame.
 func (q *outQueue) control(frame []byte) { q.put(outItem{frame: frame}) }
+
+// last replaces all that is queued by a frame, after which nothing is taken any more.
+func (q *outQueue) last(frame []byte) {
+	q.mu.Lock()
+	q.items, q.bytes, q.full = nil, 0, false
+	q.mu.Unlock()
+	q.put(outItem{frame: frame, last: true})
+}
 
 // size returns the bytes queued.
 func (q *outQueue) size() int {
@@ -148,6 +159,12 @@ func (s *session) writeLoop() error {
 			}
 			if _, err := w.Write(frame); err != nil {
 				return err
+			}
+			if it.last {
+				if err := w.Flush(); err != nil {
+					return err
+				}
+				return s.stream.CloseWrite()
 			}
 			if err := s.unpark(); err != nil {
 				return err

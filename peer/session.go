@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	lnet "github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/peer/replica"
@@ -36,6 +38,7 @@ var (
 	errShutdown  = errors.New("peer: the network is shutting down")
 	errCrowded   = errors.New("peer: too many peers that share no store")
 	errViolation = errors.New("peer: the peer broke the protocol")
+	errVersion   = errors.New("peer: the peer speaks another version of " + string(syncProtocol))
 )
 
 // session is the one long-lived stream to a peer. It carries every store both hold.
@@ -54,6 +57,8 @@ type session struct {
 	ctx    context.Context // ends with the session; its cause says why
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when nothing of the session is left
+	// written is closed when nothing more will be written.
+	written chan struct{}
 
 	heard  atomic.Int64 // when the last bytes came in, unix ns
 	poked  chan struct{}
@@ -67,7 +72,8 @@ type session struct {
 	theirCount int             // tags it has offered
 
 	mu       sync.Mutex
-	next     uint64 // the next number to offer
+	addrs    []ma.Multiaddr // where the peer says that it listens
+	next     uint64         // the next number to offer
 	offers   []offer
 	offered  map[uint64]*Store // numbers we gave out
 	links    map[uint64]*link  // by number, whoever gave it; a link may have two
@@ -106,7 +112,7 @@ type parkedHave struct {
 func newSession(net *network, stream lnet.Stream, device crdt.Device, opened bool) *session {
 	s := &session{
 		net: net, stream: stream, peer: stream.Conn().RemotePeer(), device: device, opened: opened,
-		done: make(chan struct{}), poked: make(chan struct{}, 1), began: time.Now(),
+		done: make(chan struct{}), written: make(chan struct{}), poked: make(chan struct{}, 1), began: time.Now(),
 		offered: make(map[uint64]*Store), links: make(map[uint64]*link), byStore: make(map[*Store]*link),
 		settled: make(chan struct{}),
 	}
@@ -132,6 +138,7 @@ func (s *session) run() error {
 	defer s.net.metrics.sessions.Dec()
 	var writer sync.WaitGroup
 	writer.Go(func() {
+		defer close(s.written)
 		if err := s.writeLoop(); err != nil {
 			s.fail(err)
 		}
@@ -140,7 +147,11 @@ func (s *session) run() error {
 	if s.opened {
 		s.offer(s.net.node.opened(), true)
 	}
-	s.fail(s.readLoop())
+	err := s.readLoop()
+	if s.ctx.Err() == nil {
+		s.bye(err)
+	}
+	s.fail(err)
 
 	// Nothing comes in any more, and soon nothing goes out.
 	writer.Wait()
@@ -163,6 +174,26 @@ func (s *session) fail(err error) {
 	s.cancel(err)
 	_ = s.stream.Reset() // it may be gone already
 	s.out.close()
+}
+
+// byeTimeout is how long the peer has to take in why the session ends.
+const byeTimeout = time.Second
+
+// bye tells the peer why it is cut, for its log, if it is to blame or too old or too new.
+func (s *session) bye(err error) {
+	if !errors.Is(err, errViolation) && !errors.Is(err, errVersion) {
+		return
+	}
+	reason := strings.ToValidUTF8(err.Error(), "")
+	w := newFrame(frameBye, 1)
+	w.string(reason[:min(len(reason), maxReason)])
+	s.out.last(w.done())
+	timer := time.NewTimer(byeTimeout)
+	defer timer.Stop()
+	select {
+	case <-s.written:
+	case <-timer.C:
+	}
 }
 
 // violation makes an error that is the peer's fault.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -42,6 +43,7 @@ type Store struct {
 	fault error            // why s is read-only or closed
 	// unreadable is what reading the log for a peer last failed with.
 	unreadable error
+	revived    time.Time // when reading the log again was last tried
 	closed     bool
 	links      map[crdt.Device]*link    // the peers the replica is connected to, and how to reach them
 	known      map[crdt.Device]struct{} // devices that have proved membership, at some time
@@ -197,7 +199,7 @@ func (s *Store) View(fn func(*crdt.State) error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed || s.rep == nil {
-		return s.fault
+		return s.gone()
 	}
 	return fn(s.rep.State())
 }

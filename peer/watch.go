@@ -145,7 +145,7 @@ func (s *Store) locate(version crdt.Version) (at causal.LV, prefix bool, err err
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed || s.rep == nil {
-		return 0, false, s.fault
+		return 0, false, s.gone()
 	}
 	g := s.rep.Chains().Graph()
 	lvs, ok := g.LVs(version)
@@ -172,7 +172,7 @@ func (s *Store) await(ctx context.Context, at causal.LV) (event crdt.Event, end 
 		s.mu.RLock()
 		if s.closed || s.rep == nil {
 			defer s.mu.RUnlock()
-			return crdt.Event{}, at, true, s.fault
+			return crdt.Event{}, at, true, s.gone()
 		}
 		items, ok := s.ring.from(at)
 		if len(items) > 0 {

@@ -69,7 +69,7 @@ func (db *DB) copyTo(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	ds, err := openBadger(dir)
+	ds, err := openBadger(dir, false)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	badger "github.com/ipfs/go-ds-badger"
@@ -28,51 +27,31 @@ func badgerOptions() *badger.Options {
 	return &o
 }
 
-// openBadger opens badger in dir/log, creating it if need be. The error says what kind of trouble it
+// openBadger opens badger in dir/log, creating it if need be. torn says that the process that had it
+// open last ended in the middle of its work. The error says what kind of trouble it
 // is: damage (CorruptError), or one of the system's.
-func openBadger(dir string) (ds *badger.Datastore, err error) {
+func openBadger(dir string, torn bool) (ds *badger.Datastore, err error) {
 	path := filepath.Join(dir, logDirName)
-	corrupt := func(reason string) error {
-		return &CorruptError{Dir: dir, Record: "folder " + logDirName, Reason: reason}
-	}
-	if err := checkFiles(path); err != nil {
-		return nil, corrupt(err.Error())
-	}
 	defer func() {
-		// badger indexes into damaged tables before it looks at their checksums.
 		if p := recover(); p != nil {
-			ds, err = nil, corrupt(fmt.Sprintf("badger cannot read it: %v", p))
+			ds, err = nil, badgerError(dir, fmt.Errorf("badger cannot read it: %v", p))
 		}
 	}()
+	if err := checkTables(path, torn); err != nil {
+		return nil, badgerError(dir, err)
+	}
 	ds, err = badger.NewDatastore(path, badgerOptions())
-	if err == nil {
-		return ds, nil
+	if err != nil {
+		return nil, badgerError(dir, fmt.Errorf("badger refuses to open it: %w", err))
 	}
-	var system *fs.PathError
-	if errors.As(err, &system) {
-		return nil, fmt.Errorf("open badger in %s: %w", path, err)
-	}
-	return nil, corrupt("badger refuses to open it: " + err.Error())
+	return ds, nil
 }
 
-// checkFiles refuses a folder whose MANIFEST is gone: badger would make a new one and
-// delete every table.
-func checkFiles(path string) error {
-	files, err := os.ReadDir(path)
-	if err != nil {
-		return nil // a new folder, or badger's error says it
+// badgerError says what it means that badger's files could not be opened.
+func badgerError(dir string, err error) error {
+	var system *fs.PathError
+	if errors.As(err, &system) {
+		return fmt.Errorf("open %s: %w", filepath.Join(dir, logDirName), err)
 	}
-	held := ""
-	for _, f := range files {
-		switch ext := filepath.Ext(f.Name()); {
-		case f.Name() == "MANIFEST":
-			return nil
-		case ext == ".sst" || ext == ".vlog":
-			held = f.Name()
-		}
-	}
-	if held != "" {
-		return fmt.Errorf("it holds %s but the file MANIFEST is missing", held)
-	}
-	return nil
+	return &CorruptError{Dir: dir, Record: "folder " + logDirName, Reason: err.Error()}
 }

@@ -197,7 +197,11 @@ func TestCrashEverywhere(t *testing.T) {
 		if s.merged > 0 {
 			merges++
 		}
-		for _, loss := range []storagetest.Loss{storagetest.LoseAll, storagetest.LoseNone, storagetest.LoseLast, storagetest.LoseSome, storagetest.LoseSome} {
+		losses := []storagetest.Loss{storagetest.LoseAll, storagetest.LoseNone, storagetest.LoseSome}
+		if at%2 == 1 {
+			losses[1] = storagetest.LoseLast
+		}
+		for _, loss := range losses {
 			name := fmt.Sprintf("crash before step %d, %s", at, loss)
 			after := disk.Restart(loss, uint64(at)*10+uint64(loss))
 			if overlapping(after.Keys()) {
@@ -214,7 +218,7 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 	t.Logf("%d crashes, %d while or after merging; %d times more than was acknowledged survived, %d times not; %d times both merged blocks and parts were there",
 		crashes, merges, kept, lost, overlaps)
-	if crashes < 150 || kept < 20 || lost < 50 || overlaps < 4 || merges < 20 {
+	if crashes < 150 || kept < 20 || lost < 50 || overlaps < 20 || merges < 20 {
 		t.Error("the faults did not happen")
 	}
 }

@@ -93,7 +93,7 @@ func openHeld(dir string, h *holder) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	ds, err := openBadger(dir)
+	ds, err := openBadger(dir, h.unclean)
 	if err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -358,8 +358,8 @@ func (db *DB) get(key string) ([]byte, error) {
 	return db.unseal(key, record)
 }
 
-// readError says what it means that the datastore could not read what: nothing of it is
-// known, unless the system says why.
+// readError says what it means that the datastore could not read what. badger gives an error of its own
+// where its files are damaged; what another datastore's errors mean is not known here.
 func (db *DB) readError(what string, err error) error {
 	db.mu.Lock()
 	closed := db.closed
@@ -368,7 +368,7 @@ func (db *DB) readError(what string, err error) error {
 		return ErrClosed
 	}
 	var system *fs.PathError
-	if errors.As(err, &system) {
+	if db.dir == "" || errors.As(err, &system) {
 		return fmt.Errorf("read %s: %w", what, err)
 	}
 	return db.damage(what, "cannot be read: %v", err)

@@ -40,8 +40,8 @@ const (
 // wrote. Nothing was changed: use that version, or another directory.
 var ErrNewerFormat = errors.New("storage: written by a newer version of atoll")
 
-// CorruptError says that something stored is damaged or missing. Nothing was repaired or
-// removed. The log must not be appended to: this device might then write
+// CorruptError says that something stored is damaged or missing. Nothing was
+// thrown away. The log must not be appended to: this device might then write
 // dots that it has already given out.
 type CorruptError struct {
 	Dir    string // the data directory; "" for a datastore that has none
@@ -54,7 +54,7 @@ func (e *CorruptError) Error() string {
 	if e.Dir != "" {
 		where = e.Dir
 	}
-	return fmt.Sprintf("storage: damaged data in %s: %s: %s. Nothing was changed. Keep a copy of it as it is, then restore a backup, "+
+	return fmt.Sprintf("storage: damaged data in %s: %s: %s. Nothing was thrown away. Keep a copy of it as it is, then restore a backup, "+
 		"or start with an empty directory and join the stores again: peers send back all they hold",
 		where, e.Record, e.Reason)
 }

@@ -211,6 +211,11 @@ func (d *demo) part(ctx context.Context) error {
 	for i, sc := range d.scenes {
 		for _, m := range sc.moves {
 			n := d.devices[m.device]
+			// A millisecond apart, so that the clocks settle what is latest.
+			before := time.Now().UnixMilli()
+			if err := poll(ctx, func() bool { return time.Now().UnixMilli() != before }); err != nil {
+				return err
+			}
 			dot, err := n.update(ctx, m.do)
 			if err != nil {
 				return fmt.Errorf("%s: %s: %w", sc.slice, m.says, err)

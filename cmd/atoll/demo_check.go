@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,7 +85,8 @@ func (d *demo) check(ctx context.Context) error {
 	for i, n := range d.devices {
 		acked += len(n.acked)
 		err := n.store.View(func(s *crdt.State) error {
-			versions[i], digests[i], docs[i] = s.Version().String(), fmt.Sprintf("%x", s.Digest()), s.JSON()
+			digest := s.Digest()
+			versions[i], digests[i], docs[i] = strings.Join(dots(s.Version()), " "), hex.EncodeToString(digest[:]), s.JSON()
 			return nil
 		})
 		if err != nil {

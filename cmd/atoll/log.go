@@ -74,10 +74,18 @@ func (l logged) write(a *app) error {
 	}
 	_, err := fmt.Fprintf(a.out, "%s  %s%s\n", s.bold(shortDot(l.Dot)), clock(l.Time), s.dim(after))
 	for _, o := range l.Ops {
-		_, e := fmt.Fprintf(a.out, "    %s\n", o.Op)
+		_, e := fmt.Fprintf(a.out, "    %s\n", shorten(o.Op, 200))
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// shorten cuts text to a number of code points.
+func shorten(text string, most int) string {
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
 }
 
 // shortDot shortens the text of a dot for people.

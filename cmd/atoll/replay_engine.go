@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -23,8 +24,6 @@ type engine struct {
 	versions [][]causal.LV
 	last     []causal.LV // per agent, -1 before its first change
 	times    []int64     // per agent
-	ops      []byte      // buffer
-	direct   int         // transactions authored at a version
 }
 
 // newEngine returns an engine for the session's agents.
@@ -120,51 +119,38 @@ func writePatches(tx *crdt.Tx, t transaction) {
 	}
 }
 
-// author writes t at an older version, or one that merges some of the heads only.
-func (e *engine) author(t transaction, version []causal.LV, when int64) (crdt.Accepted, bool, error) {
+// patchOps returns the ops of t's patches. Their positions mean the version that t's author saw.
+func patchOps(t transaction) ([]*crdt.Op, error) {
 	path := crdt.Path{{Key: sessionSlice, Kind: crdt.Text}}
+	var ops []*crdt.Op
 	dots := 0
-	e.ops = e.ops[:0]
-	add := func(op crdt.Op) {
-		op.Path = path
-		e.ops = crdt.AppendOp(e.ops, &op, func(crdt.Actor) int { return 0 })
-		dots += op.Len
-	}
 	for _, p := range t.Patches {
-		if dots > crdt.MaxChangeLen {
-			break
-		}
 		if p.Deleted > 0 {
-			add(crdt.Op{Code: crdt.CodeTextDelete, Len: p.Deleted, Pos: p.Pos})
+			ops = append(ops, &crdt.Op{Code: crdt.CodeTextDelete, Path: path, Len: p.Deleted, Pos: p.Pos})
 		}
 		if p.Inserted != "" {
-			add(crdt.Op{Code: crdt.CodeTextInsert, Len: len([]rune(p.Inserted)), Pos: p.Pos, Text: p.Inserted})
+			ops = append(ops, &crdt.Op{Code: crdt.CodeTextInsert, Path: path, Len: utf8.RuneCountInString(p.Inserted), Pos: p.Pos, Text: p.Inserted})
+		}
+		if dots += p.Deleted + len(p.Inserted); dots > crdt.MaxChangeLen {
+			return nil, fmt.Errorf("it deletes and inserts more than %d code points", crdt.MaxChangeLen)
 		}
 	}
-	if dots == 0 {
-		return crdt.Accepted{}, false, nil
-	}
-	if dots > crdt.MaxChangeLen {
-		return crdt.Accepted{}, false, fmt.Errorf("it deletes and inserts more than %d code points", crdt.MaxChangeLen)
+	return ops, nil
+}
+
+// author writes t at an older version, or one that merges some of the heads only.
+func (e *engine) author(t transaction, version []causal.LV, when int64) (crdt.Accepted, bool, error) {
+	ops, err := patchOps(t)
+	if err != nil || len(ops) == 0 {
+		return crdt.Accepted{}, false, err
 	}
 	g := e.chains.Graph()
 	actor := e.actor(t.Agent)
-	c := &crdt.Change{
-		Actor:  actor,
-		Seq:    g.Last(actor) + 1,
-		Time:   when,
-		Groups: []crdt.Group{{Slice: sessionSlice, Len: dots, Ops: slices.Clone(e.ops)}},
-	}
-	for _, d := range g.Version(version) {
-		if d.Actor != actor {
-			c.Refs = append(c.Refs, d)
-		}
-	}
+	c := crdt.NewChange(actor, g.Last(actor)+1, when, g.Version(version), ops)
 	if err := c.Validate(); err != nil {
 		return crdt.Accepted{}, false, err
 	}
 	a := e.chains.Author(c, version)
 	e.state.Apply(a)
-	e.direct++
 	return a, true, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -154,7 +155,8 @@ func (c *control) verifyStore(ctx context.Context, info storage.StoreInfo, line 
 	}
 	v.Ops = int64(chains.Graph().Len())
 	v.Void = state.Stats().Void
-	v.Digest = fmt.Sprintf("%x", state.Digest())
+	digest := state.Digest()
+	v.Digest = hex.EncodeToString(digest[:])
 	v.OK = true
 	if c.node == nil {
 		return v, nil

@@ -110,11 +110,14 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 	}
 	span := Span{start, start + LV(n)}
 	// Nothing below can fail.
+	if len(parents) != 1 {
+		parents = g.Maximal(parents)
+	}
 	if len(parents) == 1 && parents[0] == own && own == start-1 {
 		// The actor goes on where it and the graph stopped: its run grows.
 		g.runs[len(g.runs)-1].End = span.End
 	} else {
-		parents = g.Maximal(parents)
+		parents = slices.Clone(parents)
 		if g.index == nil {
 			g.index = make(map[Actor]ActorIndex)
 		}

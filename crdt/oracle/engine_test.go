@@ -184,3 +184,47 @@ func compareConflicts(got []crdt.Conflict, p *oracle.Place) string {
 	}
 	return b.String()
 }
+
+// breach returns where a change that a transaction made breaks the rules of the Map about which entry a write
+// goes to, given what its author saw; "" if it follows them.
+func breach(change *crdt.Change, saw []*crdt.Change) string {
+	var out string
+	var before []crdt.Op
+	change.Ops(func(_ causal.Seq, _ string, op *crdt.Op) bool {
+		if op.Void {
+			out = fmt.Sprintf("a transaction authored a void op\n%s", describe([]*crdt.Change{change}))
+			return false
+		}
+		if op.Code.Class() == crdt.ClassWrite {
+			seen := saw
+			if len(before) > 0 {
+				seen = append(slices.Clip(saw), newChange(change.Actor, change.Seq, change.Time, change.Deps(), before...))
+			}
+			store, err := oracle.Of(seen)
+			if err != nil {
+				out = err.Error()
+				return false
+			}
+			if want, ok := store.Enter(op.Path); !ok || !slices.Equal(want, op.Path) {
+				out = fmt.Sprintf("%s goes to %s\nthe rules say %s (and what stands there as another kind is deleted: %v)\nin%s",
+					op, births(op.Path), births(want), ok, describe([]*crdt.Change{change}))
+				return false
+			}
+		}
+		before = append(before, *op)
+		return true
+	})
+	return out
+}
+
+func births(p crdt.Path) string {
+	s := ""
+	for _, step := range p {
+		s += "/" + step.Key
+		if !step.Elem.IsZero() {
+			s += brief(step.Elem)
+		}
+		s += fmt.Sprintf(":%s@%s", step.Kind, brief(step.Birth))
+	}
+	return s
+}

@@ -149,9 +149,15 @@ func (x *explorer) make(e event) (*crdt.Change, *engine) {
 		return newChange(actor(e.actor), seq, x.clock.time(n), x.graph.deps(e, x.made), do.raw(n)...), nil
 	}
 	author := newEngine()
-	x.must(author.deliver(x.pick(func(j int) bool { return e.saw>>j&1 == 1 })...))
+	saw := x.pick(func(j int) bool { return e.saw>>j&1 == 1 })
+	x.must(author.deliver(saw...))
 	change, err := author.author(actor(e.actor), x.clock.time(n), func(tx *crdt.Tx) { do.tx(tx, n) })
 	x.must(err)
+	if change != nil {
+		if breach := breach(change, saw); breach != "" {
+			x.t.Fatalf("%s\n%s", breach, x)
+		}
+	}
 	return change, author
 }
 

@@ -74,6 +74,11 @@ func (w *world) rawOp() crdt.Op {
 		op.Len = rapid.SampledFrom([]int{1, 2, 5, 1 << 20}).Draw(t, "len")
 	}
 	op.Path = w.rawPath(last)
+	if lists := w.listsInserted(); code == crdt.CodeDelete && len(lists) > 0 && rapid.Bool().Draw(t, "element?") {
+		// What an element holds, which a transaction deletes only to change its kind.
+		step := crdt.Step{Elem: w.anyDot(crdt.CodeListInsert, crdt.CodeListNew)}
+		op.Path = append(slices.Clip(rapid.SampledFrom(lists).Draw(t, "list")), step)
+	}
 	return op
 }
 
@@ -108,21 +113,31 @@ func (w *world) rawPath(last crdt.Kind) crdt.Path {
 	return path
 }
 
-// goneBefore returns the path of some op, empty if there is none.
+// goneBefore returns the path of some op that is no delete, empty if there is none.
 func (w *world) goneBefore() crdt.Path {
-	var paths []crdt.Path
-	for _, c := range w.made {
-		c.Ops(func(_ causal.Seq, _ string, op *crdt.Op) bool {
-			if !op.Void {
-				paths = append(paths, op.Path)
-			}
-			return true
-		})
-	}
+	paths := w.paths(func(op *crdt.Op) bool { return op.Code != crdt.CodeDelete })
 	if len(paths) == 0 {
 		return nil
 	}
 	return slices.Clone(rapid.SampledFrom(paths).Draw(w.t, "path"))
+}
+
+// listsInserted returns the paths of the lists that something was inserted into.
+func (w *world) listsInserted() []crdt.Path {
+	return w.paths(func(op *crdt.Op) bool { return op.Code == crdt.CodeListInsert || op.Code == crdt.CodeListNew })
+}
+
+func (w *world) paths(of func(op *crdt.Op) bool) []crdt.Path {
+	var out []crdt.Path
+	for _, c := range w.made {
+		c.Ops(func(_ causal.Seq, _ string, op *crdt.Op) bool {
+			if !op.Void && of(op) {
+				out = append(out, op.Path)
+			}
+			return true
+		})
+	}
+	return out
 }
 
 // anyDot returns a dot, most often of an op with one of codes, sometimes of no op at all.

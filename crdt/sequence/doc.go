@@ -12,6 +12,11 @@
 // shared on a temporary tree that orders elements as FugueMax does, and throws the
 // tree away afterwards.
 //
+// The order, said directly: an element is a right child of the element to its left, as its
+// author saw them, or, if that had right children in the author's version already, a left child of
+// the next element, deleted or not. Siblings stand in the order of their dots. So runs
+// that are typed concurrently at one place do not interleave.
+//
 // The package is pure, works in local versions and depends on nothing but the causal graph.
 //
 // Sources: Gentle and Kleppmann, "Collaborative Text Editing with Eg-walker: Better,

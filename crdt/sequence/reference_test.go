@@ -6,29 +6,32 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// reference is FugueMax as its paper defines it, element by element on an explicit
-// tree, with sets for histories. It shares nothing with the package, not even the way
-// the order is defined: the walker inserts into a flat list by YjsMod's rules.
+// reference is the order of elements defined by a tree, element by element, with sets for
+// histories. It shares nothing with the package, not even the way the order is defined: the
+// walker inserts into a flat list by YjsMod's rules.
+//
+// An element is a right child of its left origin, or, if its author saw that to have
+// right children already, a left child of the element that came next, which is then its right
+// origin. So right children have no right origin, FugueMax's comparison of those among siblings
+// never decides, and siblings stand in the order of their dots.
 //
 // Source: Weidner and Kleppmann, "The Art of the Fugue", sections 3 and 5.
 type reference struct {
-	root     *refElement
-	order    []*refElement // all of them, deleted or not
-	saw      []map[int]bool
-	elements map[causal.Dot]*refElement
+	root  *refElement
+	order []*refElement  // all of them, deleted or not
+	saw   []map[int]bool // by change
 }
 
 type refElement struct {
 	dot         causal.Dot
 	value       rune
 	change      int
-	deletedBy   []int // changes
-	rightOrigin *refElement
+	deletedBy   []int         // changes
 	left, right []*refElement // children on either side
 }
 
 func newReference() *reference {
-	return &reference{root: &refElement{}, elements: make(map[causal.Dot]*refElement)}
+	return &reference{root: &refElement{}}
 }
 
 // history returns the changes that a new one with these parents saw.
@@ -101,38 +104,25 @@ func (r *reference) insert(e *refElement, h map[int]bool, pos int) {
 		left = visible[pos-1]
 		next = slices.Index(known, left) + 1
 	}
-	if next < len(known) {
-		e.rightOrigin = known[next]
+	siblings := &left.right
+	if slices.ContainsFunc(left.right, func(c *refElement) bool { return h[c.change] }) {
+		siblings = &known[next].left
 	}
-	if !slices.ContainsFunc(left.right, func(c *refElement) bool { return h[c.change] }) {
-		left.right = append(left.right, e)
-	} else {
-		e.rightOrigin.left = append(e.rightOrigin.left, e)
-	}
-	r.elements[e.dot] = e
-
-	place := make(map[*refElement]int)
-	for i, x := range r.order {
-		place[x] = i
-	}
-	place[nil] = len(r.order) // the end
+	*siblings = append(*siblings, e)
+	slices.SortFunc(*siblings, func(a, b *refElement) int { return a.dot.Compare(b.dot) })
 	r.order = nil
-	r.traverse(r.root, place)
+	r.traverse(r.root)
 }
 
-// traverse rebuilds the order. place is the former one, which has all right origins.
-func (r *reference) traverse(e *refElement, place map[*refElement]int) {
-	slices.SortFunc(e.left, func(a, b *refElement) int { return a.dot.Compare(b.dot) })
-	slices.SortFunc(e.right, func(a, b *refElement) int {
-		return a.dot.Compare(b.dot)
-	})
+// traverse adds what is at and below e to the order.
+func (r *reference) traverse(e *refElement) {
 	for _, c := range e.left {
-		r.traverse(c, place)
+		r.traverse(c)
 	}
 	if e != r.root {
 		r.order = append(r.order, e)
 	}
 	for _, c := range e.right {
-		r.traverse(c, place)
+		r.traverse(c)
 	}
 }

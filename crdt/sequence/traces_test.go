@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -254,16 +255,20 @@ func TestOrderTraces(t *testing.T) {
 	for _, path := range paths {
 		tr := loadTrace(t, path)
 		changes := tr.changes()
-		d := newDocument()
-		for i := range changes {
-			d.apply(t, changes, i)
-		}
-		got, err := d.check()
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		if got != tr.EndContent {
-			t.Errorf("%s: got %q, want %q", filepath.Base(path), got, tr.EndContent)
+		for seed := range uint64(4) {
+			order := ascending(len(changes))
+			if seed > 0 {
+				rank := rand.New(rand.NewPCG(seed, 0)).Perm(len(changes))
+				order = causalOrder(changes, func(a, b int) bool { return rank[a] < rank[b] })
+			}
+			d := newDocument()
+			for _, i := range order {
+				d.apply(t, changes, i)
+			}
+			got, err := d.check()
+			if err != nil || got != tr.EndContent {
+				t.Errorf("%s: got %q, %v, want %q, order %v (seed %d)", filepath.Base(path), got, err, tr.EndContent, order, seed)
+			}
 		}
 	}
 }

@@ -152,8 +152,13 @@ func commit(s *crdt.State, actor causal.Actor, now int64, fn func(*crdt.Tx) erro
 func (r *Replica) stateAt(heads []causal.LV) (*crdt.State, error) {
 	best, ahead := -1, []causal.Span(nil)
 	for i := range r.author.at {
-		back, forth := r.graph.Diff(r.author.at[i].state.Heads(), heads)
-		if len(back) == 0 && (best < 0 || total(forth) < total(ahead)) {
+		// A state takes in ops in ascending order only, so it leads to what lies above all it holds.
+		at := r.author.at[i].state.Heads()
+		back, forth := r.graph.Diff(at, heads)
+		if len(back) > 0 || len(forth) > 0 && len(at) > 0 && forth[0].Start < at[len(at)-1] {
+			continue
+		}
+		if best < 0 || total(forth) < total(ahead) {
 			best, ahead = i, forth
 		}
 	}

@@ -6,7 +6,7 @@ import "errors"
 // default. Times are in milliseconds of the caller's clock.
 type Limits struct {
 	// Window is how many bytes of Changes may be on their way to one peer without an
-	// Ack (default 4 MiB): it bounds what a slow reader makes this replica's driver queue. It is overrun by at most one batch.
+	// Ack (default 8 MiB): it bounds what a slow reader makes this replica's driver queue. It is overrun by at most one batch.
 	Window int
 	// MaxInFlight is the same as a number of messages (default 1024).
 	MaxInFlight int
@@ -58,7 +58,7 @@ func (l Limits) withDefaults() (Limits, error) {
 			*v = def
 		}
 	}
-	fill("Window", &l.Window, 4<<20)
+	fill("Window", &l.Window, 8<<20)
 	fill("MaxInFlight", &l.MaxInFlight, 1024)
 	fill("PendingBytes", &l.PendingBytes, 32<<20)
 	fill("PendingBatches", &l.PendingBatches, 4096)

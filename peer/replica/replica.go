@@ -75,7 +75,7 @@ type Replica struct {
 	out    output
 }
 
-// mark says that the graph held the ops before lv at a tick at time at.
+// mark says that the ops before lv were in blocks at a tick at time at.
 type mark struct {
 	at int64
 	lv causal.LV
@@ -291,7 +291,8 @@ func (r *Replica) tickForward() {
 		}
 		r.marks = slices.Delete(r.marks, 0, i)
 	}
-	if n := r.graph.Len(); len(r.marks) == 0 || r.marks[len(r.marks)-1].lv != n {
-		r.marks = append(r.marks, mark{at: r.now, lv: n})
+	// What is not sealed ends in no signature, and so in the middle of what can be sent.
+	if len(r.marks) == 0 || r.marks[len(r.marks)-1].lv != r.sealed {
+		r.marks = append(r.marks, mark{at: r.now, lv: r.sealed})
 	}
 }

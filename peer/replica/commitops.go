@@ -1,0 +1,123 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// ErrOps is returned by CommitOps for ops that would have no effect, or are out of order.
+var ErrOps = errors.New("replica: ops that cannot be committed")
+
+// CommitOps is CommitAs for a caller who knows the ops: a client that has indexes and the version it saw, and no
+// state. The state of that version is not needed, so it costs the same however old the version is. Ops must be
+// ascending by slice (the first step of their paths), with their Len set. Positions are not
+// checked: as for any change, an insert beyond the end goes to the end.
+func (r *Replica) CommitOps(now int64, version causal.Version, actor causal.Actor, ops []crdt.Op) (causal.Dot, error) {
+	heads, ok := r.graph.LVs(version)
+	if !ok {
+		return causal.Dot{}, fmt.Errorf("%w %s", ErrVersion, version)
+	}
+	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) {
+		return causal.Dot{}, fmt.Errorf("%w: %s", ErrActor, actor)
+	}
+	if len(ops) == 0 {
+		return causal.Dot{}, nil
+	}
+	ch, err := r.changeOf(now, heads, actor, ops)
+	if err != nil {
+		return causal.Dot{}, err
+	}
+	// Nothing below can fail.
+	acc := r.chains.Author(ch, heads)
+	ev := r.state.Apply(acc)
+	if !slices.Contains(r.author.actors, actor) {
+		r.author.actors = append(r.author.actors, actor)
+	}
+	r.authored(acc, ev)
+	return acc.Dot(), nil
+}
+
+// changeOf returns the change of actor that ops make at heads.
+func (r *Replica) changeOf(now int64, heads []causal.LV, actor causal.Actor, ops []crdt.Op) (*crdt.Change, error) {
+	ch := &crdt.Change{Actor: actor, Seq: r.graph.Last(actor) + 1, Time: min(max(now, 0), crdt.MaxTime)}
+	refs := make(map[causal.Actor]causal.Seq)
+	for i := range ops {
+		path := ops[i].Path
+		if len(path) == 0 || i > 0 && ops[i-1].Path[0].Key > path[0].Key {
+			return nil, fmt.Errorf("%w: op %d is not in the order of slices", ErrOps, i)
+		}
+		if i == 0 || ops[i-1].Path[0].Key != path[0].Key {
+			if err := r.checkSlice(path[0].Key); err != nil {
+				return nil, err
+			}
+		}
+		for _, step := range path {
+			if d := step.Elem; !d.IsZero() && d.Actor != actor {
+				if lv, ok := r.graph.LV(d); !ok || !r.graph.Contains(heads, lv) {
+					return nil, fmt.Errorf("%w: op %d: element %s is not in the version", ErrOps, i, d)
+				}
+				refs[d.Actor] = 0
+			}
+			if d := step.Birth; !d.IsZero() && d.Actor != actor {
+				refs[d.Actor] = 0
+			}
+		}
+	}
+	for _, h := range heads {
+		if d := r.graph.Dot(h); d.Actor != actor {
+			refs[d.Actor] = d.Seq
+		}
+	}
+	for a, seq := range refs {
+		ch.Refs = append(ch.Refs, causal.Dot{Actor: a, Seq: seq})
+	}
+	slices.SortFunc(ch.Refs, causal.Dot.Compare)
+	number := func(a causal.Actor) int {
+		i, ok := slices.BinarySearchFunc(ch.Refs, a, func(d causal.Dot, a causal.Actor) int { return d.Actor.Compare(a) })
+		if !ok {
+			return 0 // the change's own actor
+		}
+		return i + 1
+	}
+	for i := range ops {
+		slice := ops[i].Path[0].Key
+		if n := len(ch.Groups); n == 0 || ch.Groups[n-1].Slice != slice {
+			ch.Groups = append(ch.Groups, crdt.Group{Slice: slice})
+		}
+		g := &ch.Groups[len(ch.Groups)-1]
+		g.Len += ops[i].Len
+		g.Ops = crdt.AppendOp(g.Ops, &ops[i], number)
+	}
+	if err := ch.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOps, err)
+	}
+	var void error
+	ch.Ops(func(seq causal.Seq, slice string, op *crdt.Op) bool {
+		if op.Void {
+			void = fmt.Errorf("%w: the op on %q at %d of the change is void", ErrOps, slice, seq-ch.Seq)
+		}
+		return void == nil
+	})
+	if void != nil {
+		return nil, void
+	}
+	return ch, nil
+}
+
+// checkSlice checks that name may be written to, as a transaction does.
+func (r *Replica) checkSlice(name string) error {
+	if name == "" || strings.HasPrefix(name, "local:") || strings.HasPrefix(name, "live:") {
+		return fmt.Errorf("%w: slice name %q is reserved", ErrOps, name)
+	}
+	for _, s := range r.state.Slices() {
+		if s.Opaque && s.Name == name {
+			return fmt.Errorf("%w: slice %s: %w", ErrOps, name, crdt.ErrOpaque)
+		}
+	}
+	return nil
+}

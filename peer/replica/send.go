@@ -1,0 +1,160 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// hasMessages reports whether messages would return any for p.
+func (r *Replica) hasMessages(p *peer) bool {
+	return p.connected && (p.needFull || len(p.proofs) > 0 || p.sayDigest || p.askDigest || r.haveDue(p) ||
+		p.sayAck && r.ackDue(p) || r.maySend(p) || p.sayRecords && r.recordsDue(p))
+}
+
+func (r *Replica) haveDue(p *peer) bool {
+	switch p.have {
+	case noHave:
+		return false
+	case greeting:
+		return true
+	}
+	return r.now-p.saidHave >= haveSpacing+int64(len(r.graph.Actors())/haveActorsPerMilli)
+}
+
+// maySend reports whether there is something to send to p, and credit for it.
+func (r *Replica) maySend(p *peer) bool {
+	return p.heard && len(p.todo) > 0 && p.unacked < r.limits.Window && len(p.inFlight) < r.limits.MaxInFlight
+}
+
+// messages appends what is to be said to p now.
+func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
+	say := func(m Message) { out = append(out, Envelope{To: p.device, Message: m}) }
+	if p.needFull {
+		p.needFull = false
+		say(&NeedFull{})
+	}
+	if r.haveDue(p) {
+		own := r.summary()
+		m := &Have{Digest: own.digest, Tips: own.tips, Counters: r.records.counters(), Ask: p.have == plainAsk}
+		if len(p.shared) > 0 {
+			m.Base = p.shared[0].digest
+			m.Tips = own.tips.difference(p.shared[0].tips)
+		}
+		p.have, p.saidHave = noHave, r.now
+		p.acked = r.graph.Len()
+		clear(p.ackOf)
+		p.offered = own
+		say(m)
+	}
+	if p.askDigest || p.sayDigest {
+		own := r.summary()
+		m := &Digest{Digest: own.digest, Records: r.records.digest(), Ask: p.askDigest}
+		if p.askDigest {
+			p.asked = own.digest
+		}
+		p.askDigest, p.sayDigest = false, false
+		p.offered = own
+		say(m)
+	}
+	if p.sayAck {
+		if tips := r.ackTips(p); len(tips) > 0 {
+			say(&Ack{Tips: tips})
+		}
+		p.sayAck = false
+	}
+	for _, d := range p.proofs {
+		m, err := r.proof(d)
+		if err != nil {
+			return out, err
+		}
+		if m != nil {
+			say(m)
+		}
+	}
+	p.proofs = nil
+	for r.maySend(p) {
+		c, err := r.cut(p.todo)
+		if err != nil || c.batch == nil {
+			// The log is unreadable; or what is left ends nowhere in a signature, since a fork cuts it off. The peer's
+			// next summary brings it up again.
+			p.todo = nil
+			return out, err
+		}
+		say(&Changes{Batch: c.batch, Remaining: total(c.rest)})
+		if len(p.inFlight) == 0 {
+			p.progress = r.now
+		}
+		p.inFlight = append(p.inFlight, flight{at: r.now, bytes: len(c.batch), sent: c.sent, ends: r.ends(c.sent)})
+		p.unacked += len(c.batch)
+		p.todo = c.rest
+	}
+	if p.sayRecords {
+		if r.recordsDue(p) {
+			say(r.takeRecords(p))
+		}
+		p.sayRecords = false
+	}
+	return out, nil
+}
+
+// ends returns the last op of each actor in spans, by actor.
+func (r *Replica) ends(spans []causal.Span) []causal.Dot {
+	var out causal.VersionVector
+	last := make(map[causal.ActorIndex]causal.Seq)
+	var actors []causal.ActorIndex
+	for _, s := range spans {
+		r.graph.Runs(s, func(run causal.Run) bool {
+			if _, ok := last[run.Actor]; !ok {
+				actors = append(actors, run.Actor)
+			}
+			last[run.Actor] = run.Seq + causal.Seq(run.Len()) - 1
+			return true
+		})
+	}
+	for _, a := range actors {
+		out = append(out, causal.Dot{Actor: r.graph.Actor(a), Seq: last[a]})
+	}
+	slices.SortFunc(out, causal.Dot.Compare)
+	return out
+}
+
+// ackDue reports whether there is anything to acknowledge to p.
+func (r *Replica) ackDue(p *peer) bool {
+	return len(p.ackOf) > 0 || p.heard && p.acked < r.graph.Len()
+}
+
+// ackTips returns the tips that changed since p was last told, those of actors that are owed an answer in
+// any case, and notes that p is told. This device's own changes are left out: who gets them from here knows.
+func (r *Replica) ackTips(p *peer) []crdt.Tip {
+	var out summary
+	add := func(a causal.Actor) {
+		if t, ok := r.chains.Tip(a); ok {
+			out.set(t)
+		}
+	}
+	for _, a := range sortedActors(p.ackOf) {
+		add(a)
+	}
+	last := causal.ActorIndex(-1)
+	r.graph.Runs(causal.Span{Start: p.acked, End: r.graph.Len()}, func(run causal.Run) bool {
+		if a := r.graph.Actor(run.Actor); run.Actor != last && a.Device != r.cfg.Device {
+			add(a)
+			last = run.Actor
+		}
+		return true
+	})
+	clear(p.ackOf)
+	p.acked = r.graph.Len()
+	return out
+}
+
+func sortedActors(set map[causal.Actor]bool) []causal.Actor {
+	out := make([]causal.Actor, 0, len(set))
+	for a := range set {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, causal.Actor.Compare)
+	return out
+}
