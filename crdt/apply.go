@@ -90,7 +90,7 @@ func (ps *pass) apply(op *Op) bool {
 	case s.opaque[op.Path[0].Key]:
 		return true // it may well have one, but nobody here can tell
 	case !ps.sees(op.Path):
-		s.stats.Void++
+		s.countForeign(op.Path[0].Key)
 		return false
 	}
 	// Nothing below can fail.
@@ -119,6 +119,15 @@ func (ps *pass) apply(op *Op) bool {
 		t = t.content(e)
 	}
 	panic(fmt.Sprintf("crdt: op without a path: %v", op))
+}
+
+// countForeign counts an op of slice that names an element its author never saw.
+func (s *State) countForeign(slice string) {
+	if s.foreign == nil {
+		s.foreign = make(map[string]int)
+	}
+	s.foreign[slice]++
+	s.stats.Void++
 }
 
 // applyTo applies op to the content of e. t notes what e showed before, if it did.

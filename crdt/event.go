@@ -79,30 +79,31 @@ func (e *Event) Merge(next Event) {
 	}
 }
 
-// merge makes d do what d and then n do, if one edit can say that.
+// mergedText bounds, in bytes, the text of a splice that others are merged into, so that
+// merging many costs no more than their sum.
+const mergedText = 1 << 10
+
+// merge makes d do what d and then n do, if one edit can say that at little cost.
 func (d *Edit) merge(n Edit) bool {
 	if !slices.Equal(d.Path, n.Path) {
 		return false
 	}
-	switch {
-	case d.replaces() && n.replaces():
+	if d.replaces() && n.replaces() {
 		d.Kind, d.New = n.Kind, n.New
 		return true
-	case len(d.Splices) > 0 && len(n.Splices) > 0:
-		splices := slices.Clone(d.Splices)
-		for _, s := range n.Splices {
-			if last := &splices[len(splices)-1]; s.Deleted == 0 && s.Pos == last.Pos+last.Inserted {
-				last.Inserted += s.Inserted
-				last.Text += s.Text
-				last.Values = append(slices.Clip(last.Values), s.Values...)
-			} else {
-				splices = append(splices, s)
-			}
-		}
-		d.Splices = splices
-		return true
 	}
-	return false
+	if len(d.Splices) != 1 || len(n.Splices) != 1 {
+		return false
+	}
+	s, next := d.Splices[0], n.Splices[0]
+	if next.Deleted > 0 || next.Pos != s.Pos+s.Inserted || len(s.Text) > mergedText || len(s.Values) > 0 {
+		return false
+	}
+	s.Inserted += next.Inserted
+	s.Text += next.Text
+	s.Values = next.Values
+	d.Splices = []Splice{s}
+	return true
 }
 
 // replaces reports whether d gives whole values.

@@ -147,11 +147,54 @@ func TestEventMerge(t *testing.T) {
 		t.Errorf("typing is merged into %d edits: %s", got, merged.show())
 	}
 	merged = Event{}
+	for i := range 10 {
+		d.update(t, func(tx *Tx) { tx.List("l").Insert(i, i) })
+		merged.Merge(d.last)
+		d.update(t, func(tx *Tx) { tx.List("l").Set(i, "set") })
+		merged.Merge(d.last)
+		d.update(t, func(tx *Tx) { tx.Text("t").Delete(i, 1); tx.Text("t").Insert(2*i, "-") })
+		merged.Merge(d.last)
+	}
+	if err := m.apply(Event{Edits: []Edit{{Path: []string{"t"}, Splices: []Splice{{Inserted: 100, Text: strings.Repeat("y", 100)}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.apply(merged); err != nil || fold(m.root) != d.state.Value() {
+		t.Errorf("the merged event gives\n%s, %v, the state is\n%s", fold(m.root), err, d.state.JSON())
+	}
+	merged = Event{}
 	d.update(t, func(tx *Tx) { tx.Map("m").Put("k", 1) })
 	merged.Merge(d.last)
 	d.update(t, func(tx *Tx) { tx.Delete("m") })
 	merged.Merge(d.last)
 	if got := merged.show(); got != "" || len(merged.Changes) != 2 {
 		t.Errorf("what came and went: %s", got)
+	}
+}
+
+// A change that touches many places of one container.
+func TestEventOfManyPlaces(t *testing.T) {
+	all := start(t, 2, func(tx *Tx) {
+		for i := range 40 {
+			tx.Map("m").Put(fmt.Sprint("k", i%7, i), i)
+			tx.List("l").Append(i)
+		}
+	})
+	m := newMirror()
+	m.root = unfold(all[1].state.Value())
+	all[0].update(t, func(tx *Tx) {
+		for i := range 40 {
+			key := fmt.Sprint("k", i%7, i)
+			tx.Map("m").Put(key, -i)
+			tx.List("l").Set(i, -i)
+			if i%3 == 0 {
+				tx.Map("m").Counter(key).Add(1)
+				tx.Map("m").Delete(key)
+			}
+		}
+		tx.List("l").Delete(3, 20)
+		tx.List("l").InsertMap(9).Put("new", 1)
+	})
+	if err := m.apply(all[1].take(t, all[0])[0]); err != nil || fold(m.root) != all[1].state.Value() {
+		t.Errorf("the event gives\n%s, %v, the state is\n%s", fold(m.root), err, all[1].state.JSON())
 	}
 }

@@ -78,9 +78,13 @@ func TestRandomOps(t *testing.T) {
 			i := rapid.IntRange(0, 2).Draw(t, "device")
 			d := all[i]
 			var events []Event
-			if rapid.IntRange(0, 2).Draw(t, "step") == 0 {
+			switch step := rapid.IntRange(0, 40).Draw(t, "step"); {
+			case step < 14:
 				events = d.take(t, all[(i+rapid.IntRange(1, 2).Draw(t, "from"))%3])
-			} else {
+			case step == 40:
+				d.groups(Group{Slice: "t", Len: 3, Ops: []byte{0x93, 17<<2 | 1, 2, 0x90}}) // of unknown kind, then nothing
+				events = []Event{d.last}
+			default:
 				d.clock = rapid.Int64Range(0, 3).Draw(t, "time")
 				var ops []*Op
 				for range rapid.IntRange(1, 4).Draw(t, "ops") {

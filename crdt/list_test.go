@@ -79,6 +79,18 @@ func TestListNested(t *testing.T) {
 		},
 	)
 	wantJSON(t, `{"l":["first",["one",2],{"k":["a-b"]},4,[],[],{},7]}`, all...)
+	views := all[1].state.List("l")
+	for _, c := range []struct {
+		got  view
+		want string
+	}{
+		{views.List(1).view, `["one",2]`}, {views.Map(2).view, `{"k":["a-b"]}`}, {views.Counter(3).view, "4"}, {views.Set(4).view, "[]"},
+		{views.RemoveWinsSet(5).view, "[]"}, {views.DeleteWinsMap(6).view, "{}"}, {views.Map(2).List("k").Text(0).view, `"a-b"`}, {views.Text(2).view, "null"},
+	} {
+		if got := c.got.JSON(); got != c.want {
+			t.Errorf("an element reads %s, want %s", got, c.want)
+		}
+	}
 	// The views of elements stay with them.
 	m := all[0].state.List("l").Map(2)
 	all[0].update(t, func(tx *Tx) { tx.List("l").Delete(0, 2) })

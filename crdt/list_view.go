@@ -115,7 +115,7 @@ func (l *TxList) insertNew(i int, kind Kind) view {
 	switch {
 	case !l.checkInsert(i):
 	case !kind.Known():
-		l.tx.fail(fmt.Errorf("crdt: insert into %s: %w: %s", l.at, ErrKind, kind))
+		l.tx.fail(fmt.Errorf("%w: insert into %s: %s", ErrKind, l.at, kind))
 	default:
 		if path, ok := l.tx.enter(l.at, ClassWrite); ok {
 			lv = l.tx.do(&Op{Code: CodeListNew, Len: 1, Path: path, Pos: i, Kind: kind})
@@ -129,7 +129,7 @@ func (l *TxList) checkInsert(i int) bool {
 		return false
 	}
 	if n := l.Len(); i < 0 || i > n {
-		l.tx.fail(fmt.Errorf("crdt: insert into %s: %w: %d of %d", l.at, ErrRange, i, n))
+		l.tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, l.at, i, n))
 		return false
 	}
 	return true
@@ -167,7 +167,7 @@ func (l *TxList) Delete(i, n int) {
 	switch length := l.Len(); {
 	case l.tx.over():
 	case i < 0 || n < 0 || i > length || n > length-i:
-		l.tx.fail(fmt.Errorf("crdt: delete from %s: %w: [%d, %d+%d) of %d", l.at, ErrRange, i, i, n, length))
+		l.tx.fail(fmt.Errorf("%w: delete from %s: [%d, %d+%d) of %d", ErrRange, l.at, i, i, n, length))
 	case n > 0:
 		if path, ok := l.tx.enter(l.at, ClassNeither); ok {
 			l.tx.do(&Op{Code: CodeListDelete, Len: n, Path: path, Pos: i})
@@ -182,7 +182,7 @@ func (l *TxList) Set(i int, value any) { l.Register(i).Put(value) }
 func (l *TxList) elem(i int, kind Kind) view {
 	lv, ok := l.elementAt(i)
 	if !ok && !l.tx.over() {
-		l.tx.fail(fmt.Errorf("crdt: %s: %w: element %d of %d", l.at, ErrRange, i, l.Len()))
+		l.tx.fail(fmt.Errorf("%w: %s: element %d of %d", ErrRange, l.at, i, l.Len()))
 	}
 	return l.element(lv, kind)
 }

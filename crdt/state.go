@@ -21,7 +21,10 @@ type State struct {
 	root   *mapContent // the slices
 	opaque map[string]bool
 	stats  Stats
-	tx     *Tx // the transaction under way, if any
+	// foreign counts, by slice, the void ops that name an element their author never saw. Nobody can tell of an
+	// opaque slice, so there they do not count.
+	foreign map[string]int
+	tx      *Tx // the transaction under way, if any
 	// run is the history of the last change applied, so that the next of the same actor need not ask again.
 	run struct {
 		end     causal.LV
@@ -32,7 +35,7 @@ type State struct {
 // Stats counts ops without effect among those a State has applied.
 type Stats struct {
 	// Void ops are malformed, out of range, over a limit, of unknown kind, or name an element their author
-	// never saw. They are kept and forwarded.
+	// never saw (which cannot be told, and does not count, in opaque slices). They are kept and forwarded.
 	Void int
 	// Unknown are the void ops that a later version of the program may understand. Their
 	// slices are opaque to this one.
@@ -129,6 +132,8 @@ func (s *State) setOpaque(slice string) {
 	}
 	s.opaque[slice] = true
 	delete(s.root.places, slice)
+	s.stats.Void -= s.foreign[slice]
+	delete(s.foreign, slice)
 }
 
 // sortedKeys returns m's keys in order.

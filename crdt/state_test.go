@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,7 +22,7 @@ func TestRandom(t *testing.T) {
 			i := rapid.IntRange(0, 2).Draw(t, "device")
 			d := all[i]
 			var events []Event
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0:
 				from := all[(i+rapid.IntRange(1, 2).Draw(t, "from"))%3]
 				events = d.take(t, from)
@@ -41,6 +42,10 @@ func TestRandom(t *testing.T) {
 				tx.Rollback()
 				if after := d.state.describe(); after != before {
 					t.Fatalf("a rolled-back transaction left\n%s, before it was\n%s", after, before)
+				}
+			case 2:
+				if len(d.log) > 0 {
+					events = d.writeInThePast(t)
 				}
 			default:
 				d.clock = rapid.Int64Range(0, 3).Draw(t, "time")
@@ -87,6 +92,61 @@ func TestRandom(t *testing.T) {
 	})
 }
 
+// writeInThePast authors a change at a random version.
+func (d *device) writeInThePast(t *rapid.T) []Event {
+	var heads []causal.LV
+	for range rapid.IntRange(1, 2).Draw(t, "heads") {
+		heads = append(heads, d.log[rapid.IntRange(0, len(d.log)-1).Draw(t, "head")].Span.End-1)
+	}
+	past, err := At(d.Chains, d.graph.Maximal(heads), d)
+	if err != nil {
+		t.Fatalf("at %v: %v", heads, err)
+	}
+	author := d.actor // one of its own for every version: pooling is for others
+	author.Nonce[7] = byte(len(d.log))
+	author.Nonce[6] = 1
+	tx := past.Begin(author, rapid.Int64Range(0, 3).Draw(t, "time"))
+	doSomething(t, tx, 4)
+	a, _, ok, err := tx.Commit()
+	if err != nil {
+		t.Fatalf("commit: %v", err)
+	}
+	if !ok {
+		return nil
+	}
+	ev := d.state.Apply(a)
+	d.committed(a, ev)
+	return []Event{ev}
+}
+
+// TestReaders lets several goroutines read one state, for the race detector.
+func TestReaders(t *testing.T) {
+	all := start(t, 2, func(tx *Tx) {
+		tx.Import([]byte(`{"m": {"a": {"b": [1, {"c": 2}]}}, "l": [1, [2, {"d": 3}]], "r": 1}`))
+		tx.Text("t").Append("hello")
+	})
+	concurrently(t, all,
+		func(tx *Tx) { tx.List("l").Delete(0, 1); tx.Text("t").Insert(1, "xyz"); tx.Register("r").Put(2) },
+		func(tx *Tx) { tx.List("l").Insert(1, "x"); tx.Text("t").Insert(1, "abc"); tx.Register("r").Put(3) },
+	)
+	s := all[0].state
+	want, digest := s.JSON(), s.Digest()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			conflicts := 0
+			s.AllConflicts(func([]string, []Conflict) bool { conflicts++; return true })
+			if got := s.JSON(); got != want || s.Digest() != digest || conflicts != 1 || len(s.Version()) != 2 {
+				t.Errorf("a reader sees %s, %d conflicts", got, conflicts)
+			}
+			if s.Text("t").Slice(0, 1) != "h" || s.Path("l", "1", "1", "d").JSON() != "3" || s.List("l").List(1).Len() != 2 || len(s.Slices()) != 4 {
+				t.Errorf("a reader sees %s", s.JSON())
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // checkAt compares the states at all versions with those of a device that never had more.
 func checkAt(t *rapid.T, d *device) {
 	for _, a := range d.log {
@@ -101,31 +161,24 @@ func checkAt(t *rapid.T, d *device) {
 		}
 		fresh := newHolder()
 		want := NewState(fresh.Chains)
-		var missing []causal.Span
-		missing, _ = d.graph.Diff(heads, nil)
-		for len(missing) > 0 {
-			b, rest, err := d.Cut(d, missing, 0, 0)
-			if err != nil || b == nil {
-				t.Fatalf("cut %v: %v, %v", missing, b, err)
-			}
-			k, err := fresh.Check(b, quickVerify)
-			if err != nil {
-				t.Fatalf("check: %v", err)
-			}
-			for _, a := range fresh.Add(k) {
-				if got.graph.Contains(heads, lvIn(d, a)) {
-					want.ApplyQuietly(a)
+		var known []Accepted
+		history, _ := d.graph.Diff(heads, nil)
+		for _, span := range history {
+			for _, a := range d.log {
+				if span.Contains(a.Span.Start) {
+					known = append(known, a)
 				}
 			}
-			missing = rest
+		}
+		k, err := fresh.Check(d.BatchOf(known), nil)
+		if err != nil {
+			t.Fatalf("check: %v", err)
+		}
+		for _, a := range fresh.Add(k) {
+			want.ApplyQuietly(a)
 		}
 		if got.Digest() != want.Digest() || got.JSON() != want.JSON() || !slices.Equal(got.Version(), d.graph.Version(heads)) {
 			t.Fatalf("at %v:\n%s, a device that knows no more shows\n%s", got.Version(), got.JSON(), want.JSON())
 		}
 	}
-}
-
-func lvIn(d *device, a Accepted) causal.LV {
-	lv, _ := d.graph.LV(a.Dot())
-	return lv
 }

@@ -102,7 +102,7 @@ func (t *TxText) Insert(pos int, s string) {
 	case !utf8.ValidString(s):
 		t.tx.fail(fmt.Errorf("crdt: insert into %s: not UTF-8", t.at))
 	case pos < 0 || pos > n:
-		t.tx.fail(fmt.Errorf("crdt: insert into %s: %w: %d of %d", t.at, ErrRange, pos, n))
+		t.tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, t.at, pos, n))
 	case s != "":
 		if path, ok := t.tx.enter(t.at, ClassWrite); ok {
 			t.tx.do(&Op{Code: CodeTextInsert, Len: utf8.RuneCountInString(s), Path: path, Pos: pos, Text: s})
@@ -118,7 +118,7 @@ func (t *TxText) Delete(pos, n int) {
 	switch length := t.Len(); {
 	case t.tx.over():
 	case pos < 0 || n < 0 || pos > length || n > length-pos:
-		t.tx.fail(fmt.Errorf("crdt: delete from %s: %w: [%d, %d+%d) of %d", t.at, ErrRange, pos, pos, n, length))
+		t.tx.fail(fmt.Errorf("%w: delete from %s: [%d, %d+%d) of %d", ErrRange, t.at, pos, pos, n, length))
 	case n > 0:
 		if path, ok := t.tx.enter(t.at, ClassNeither); ok {
 			t.tx.do(&Op{Code: CodeTextDelete, Len: n, Path: path, Pos: pos})
@@ -172,12 +172,12 @@ func (t *TxText) ofUTF16(offset int) (pos int, ok bool) {
 		return 0, false
 	}
 	if n := t.LenUTF16(); offset < 0 || offset > n {
-		t.tx.fail(fmt.Errorf("crdt: edit %s: %w: UTF-16 offset %d of %d", t.at, ErrRange, offset, n))
+		t.tx.fail(fmt.Errorf("%w: edit %s: UTF-16 offset %d of %d", ErrRange, t.at, offset, n))
 		return 0, false
 	}
 	pos = t.RuneOfUTF16(offset)
 	if t.UTF16OfRune(pos) != offset {
-		t.tx.fail(fmt.Errorf("crdt: edit %s: %w: UTF-16 offset %d is inside a surrogate pair", t.at, ErrRange, offset))
+		t.tx.fail(fmt.Errorf("%w: edit %s: UTF-16 offset %d is inside a surrogate pair", ErrRange, t.at, offset))
 		return 0, false
 	}
 	return pos, true

@@ -10,17 +10,17 @@ import (
 )
 
 // ErrRange is wrapped by the error of a Tx about a position outside a list or text.
-var ErrRange = errors.New("out of range")
+var ErrRange = errors.New("crdt: out of range")
 
 // ErrKind is wrapped by the error of a Tx about a container of the wrong kind, or a kind that is none.
-var ErrKind = errors.New("wrong kind")
+var ErrKind = errors.New("crdt: wrong kind")
 
 // ErrTx is the error of a Tx that is used after its end.
 var ErrTx = errors.New("crdt: the transaction is over")
 
 // ErrOpaque is wrapped by the error of a Tx about a slice written by a newer version of the
 // program. It can be written again after an upgrade.
-var ErrOpaque = errors.New("slice holds operations this version does not know")
+var ErrOpaque = errors.New("crdt: slice holds operations this version does not know")
 
 // Tx is a change being authored. What it does shows in its State at once, so it reads its own
 // writes; Commit makes it a change, Rollback takes it back. Until then the State is not to be used
@@ -174,55 +174,55 @@ func (tx *Tx) enter(a *address, class Class) (Path, bool) {
 		tx.fail(err)
 		return nil, false
 	}
-	path := make(Path, 0, a.depth())
-	path, ok := tx.descend(a, class, path)
+	path, _, ok := tx.descend(a, class, make(Path, 0, a.depth()))
 	return path, ok
 }
 
-// descend appends to path the steps to the entry at a.
-func (tx *Tx) descend(a *address, class Class, path Path) (Path, bool) {
-	path, p, ok := tx.approach(a, class, path)
+// descend appends to path the steps to the entry at a. It returns the entry too, nil if nothing
+// ever named it: one that does not stand may have deletes below it, which births there must name.
+func (tx *Tx) descend(a *address, class Class, path Path) (Path, *entry, bool) {
+	path, parent, ok := tx.approach(a, class, path)
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
 	step := &path[len(path)-1]
 	step.Kind = a.kind
+	p := tx.s.placeIn(parent, a)
 	if p == nil {
-		return path, true
+		return path, nil, true
 	}
 	if e := p.latest(tx.s, a.kind); e != nil {
 		step.Birth = e.birth
-		return path, true
+		return path, e, true
 	}
 	if class == ClassWrite && p.stands() {
 		place := append(Path(nil), path...)
 		place[len(place)-1].Kind = 0
 		tx.do(&Op{Code: CodeDelete, Len: 1, Path: place})
-		p = tx.s.place(a) // an element has one of its own only from its first op on
+		p = tx.s.placeIn(parent, a) // an element has one of its own only from its first op on
 	}
 	step.Birth = p.birth(tx.s)
-	return path, true
+	return path, p.find(a.kind, step.Birth), true
 }
 
-// approach appends to path the steps to the place at a, the last one without an entry, and returns
-// the place, nil if nothing was ever there.
-func (tx *Tx) approach(a *address, class Class, path Path) (Path, *place, bool) {
+// approach appends to path the steps to the place at a, the last one without an entry. It returns the
+// entry that has the place, nil if that is the root or an entry that nothing ever named.
+func (tx *Tx) approach(a *address, class Class, path Path) (Path, *entry, bool) {
 	if a.parent == nil {
-		return append(path, Step{Key: a.key}), tx.s.root.places[a.key], true
+		return append(path, Step{Key: a.key}), nil, true
 	}
-	path, ok := tx.descend(a.parent, class, path)
+	path, parent, ok := tx.descend(a.parent, class, path)
 	if !ok {
 		return nil, nil, false
 	}
 	if !a.inList() {
-		return append(path, Step{Key: a.key}), tx.s.place(a), true
+		return append(path, Step{Key: a.key}), parent, true
 	}
-	p := tx.s.place(a)
-	if p == nil {
+	if tx.s.placeIn(parent, a) == nil {
 		tx.fail(fmt.Errorf("crdt: write to %s: the element is not in the list", a))
 		return nil, nil, false
 	}
-	return append(path, Step{Elem: tx.s.dot(a.elem)}), p, true
+	return append(path, Step{Elem: tx.s.dot(a.elem)}), parent, true
 }
 
 // checkAddress reports what no op may name.
@@ -248,7 +248,7 @@ func (tx *Tx) checkAddress(a *address) error {
 	case strings.HasPrefix(name, "local:") || strings.HasPrefix(name, "live:"):
 		return fmt.Errorf("crdt: slice %s: the prefix is reserved", name)
 	case tx.s.opaque[name]:
-		return fmt.Errorf("crdt: write to %s: %w", name, ErrOpaque)
+		return fmt.Errorf("%w: write to %s", ErrOpaque, name)
 	}
 	return nil
 }

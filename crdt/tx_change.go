@@ -31,17 +31,23 @@ func (tx *Tx) group() (inOrder bool) {
 		moved[at[op]] = next
 		next += causal.Seq(op.Len)
 	}
-	rename := func(d *causal.Dot) {
-		if d.Actor == tx.pass.actor && d.Seq >= tx.pass.first {
+	rename := func(d *causal.Dot, means func(op *Op) bool) {
+		if d.Actor == tx.pass.actor && d.Seq >= tx.pass.first && d.Seq < next {
 			i := sort.Search(len(starts), func(i int) bool { return starts[i] > d.Seq }) - 1
-			d.Seq += moved[i] - starts[i]
+			if means(tx.ops[i]) {
+				d.Seq += moved[i] - starts[i]
+			}
 		}
 	}
 	for _, op := range sorted {
 		op.Path = slices.Clone(op.Path)
 		for i := range op.Path {
-			rename(&op.Path[i].Elem)
-			rename(&op.Path[i].Birth)
+			step := &op.Path[i]
+			rename(&step.Elem, func(*Op) bool { return true })
+			// A birth is an opaque name: one that somebody made up earlier may look like a dot of this transaction.
+			rename(&step.Birth, func(d *Op) bool {
+				return d.Code == CodeDelete && len(d.Path) == i+1 && d.Path[i].Key == step.Key
+			})
 		}
 	}
 	tx.ops = sorted

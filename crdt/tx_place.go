@@ -41,7 +41,7 @@ func (p *TxPlace) at(kind Kind) view {
 // resolve returns the view of a kind at p.
 func (p *TxPlace) resolve(kind Kind) (view, error) {
 	if len(p.keys) == 0 {
-		return view{}, fmt.Errorf("crdt: an empty path: %w: the store itself is not to be written, only its slices", ErrKind)
+		return view{}, fmt.Errorf("%w: an empty path: the store itself is not to be written, only its slices", ErrKind)
 	}
 	s := p.tx.s
 	v := s.view(p.keys[0], 0)
@@ -60,15 +60,15 @@ func (p *TxPlace) resolve(kind Kind) (view, error) {
 			l := ListView{v}
 			index, ok := parseIndex(key)
 			if !ok {
-				return view{}, fmt.Errorf("crdt: %s is a list: %w: %q is no index", FormatPointer(p.keys[:i+1]), ErrRange, key)
+				return view{}, fmt.Errorf("%w: %s is a list: %q is no index", ErrRange, FormatPointer(p.keys[:i+1]), key)
 			}
 			elem, ok := l.elementAt(index)
 			if !ok {
-				return view{}, fmt.Errorf("crdt: %s: %w: element %d of %d", FormatPointer(p.keys[:i+1]), ErrRange, index, l.Len())
+				return view{}, fmt.Errorf("%w: %s: element %d of %d", ErrRange, FormatPointer(p.keys[:i+1]), index, l.Len())
 			}
 			v = v.element(elem, 0)
 		default:
-			return view{}, fmt.Errorf("crdt: %s: %w: it is a %s and has no %q", FormatPointer(p.keys[:i+1]), ErrKind, v.at.kind, key)
+			return view{}, fmt.Errorf("%w: %s is a %s and has no %q", ErrKind, FormatPointer(p.keys[:i+1]), v.at.kind, key)
 		}
 	}
 	v.at.kind = kind
@@ -102,7 +102,7 @@ func (p *TxPlace) Delete() {
 // kind is deleted.
 func (p *TxPlace) New(kind Kind) {
 	if !kind.Known() {
-		p.tx.fail(fmt.Errorf("crdt: new at %s: %w: %s", FormatPointer(p.keys), ErrKind, kind))
+		p.tx.fail(fmt.Errorf("%w: new at %s: %s", ErrKind, FormatPointer(p.keys), kind))
 		return
 	}
 	if v := p.at(kind); !v.Exists() {

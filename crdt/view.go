@@ -44,7 +44,15 @@ func (s *State) place(a *address) *place {
 	if a.parent == nil {
 		return s.root.places[a.key]
 	}
-	e := s.entry(a.parent)
+	return s.placeIn(s.entry(a.parent), a)
+}
+
+// placeIn is place for those who know e, the entry that a's parent leads to: nil for the root, and
+// if nothing ever named it.
+func (s *State) placeIn(e *entry, a *address) *place {
+	if a.parent == nil {
+		return s.root.places[a.key]
+	}
 	if e == nil {
 		return nil
 	}

@@ -120,7 +120,7 @@ func TestGossipSeal(t *testing.T) {
 	s.mu.RLock()
 	open := s.topic
 	s.mu.RUnlock()
-	heads := &replica.Heads{Tips: []crdt.Tip{{Actor: crdt.Actor{Device: crdt.Device{1}}, Seq: 7}}}
+	heads := &replica.Heads{Tips: []crdt.Tip{{Actor: crdt.Actor{Device: crdt.Device{1}}, Seq: 7, Hash: crdt.Hash{1}}}}
 	sealed := open.seal([][]byte{heads.AppendTo(nil)})
 	got, err := a.network().gossip.unseal(s, a.id, sealed)
 	if err != nil || len(got) != 1 || got[0].String() != heads.String() {
@@ -144,7 +144,7 @@ func TestGossipSeal(t *testing.T) {
 		t.Error("heads that are not held are new")
 	}
 	dot := put(t, s, "k", 1)
-	if s.anyNew([]replica.Message{&replica.Heads{Tips: []crdt.Tip{{Actor: dot.Actor, Seq: dot.Seq}}}}) {
+	if s.anyNew([]replica.Message{&replica.Heads{Tips: []crdt.Tip{{Actor: dot.Actor, Seq: dot.Seq, Hash: crdt.Hash{1}}}}}) {
 		t.Error("heads that are held are not new")
 	}
 }

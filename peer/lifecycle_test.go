@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/storage"
 )
 
 // All goroutines of the network have exited when Run returns, and Open starts none.
@@ -255,6 +257,10 @@ func TestDeliveredLevels(t *testing.T) {
 	c.run()
 	sc := c.join(ticket)
 	converged(t, sa, sb, sc)
+	eventually(t, "b has c's signed word for it", func() bool {
+		records, err := sb.log.Records()
+		return err == nil && slices.ContainsFunc(records, func(e storage.Entry) bool { return e.Device == c.Device() })
+	})
 	c.halt()
 	a.SetOffline(false)
 	if err := sa.Delivered(ctxFor(t), dot, Reach{Devices: 2, Device: c.Device(), All: true}); err != nil {
@@ -264,4 +270,3 @@ func TestDeliveredLevels(t *testing.T) {
 		t.Errorf("%d ops in the outbox, want none", n)
 	}
 }
-

@@ -113,9 +113,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 	if !n.cfg.NoMDNS {
 		w.start(w.discover)
 	}
-	n.mu.Lock()
-	n.net = w
-	n.mu.Unlock()
+	n.setNetwork(w)
 	for _, s := range n.opened() { // those that came while there was no n.net to tell
 		w.dialer.addMembers(s)
 	}
@@ -128,9 +126,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 
 // close ends everything and waits for it.
 func (w *network) close(cancel context.CancelCauseFunc) {
-	w.node.mu.Lock()
-	w.node.net = nil
-	w.node.mu.Unlock()
+	w.node.setNetwork(nil)
 	w.rememberMembers()
 	w.host.RemoveStreamHandler(syncProtocol)
 	w.mu.Lock()

@@ -49,6 +49,7 @@ type Node struct {
 	closed  bool
 	entries map[crdt.StoreID]*entry
 	net     *network                // while Run is under way
+	up      chan struct{}           // closed while net is not nil, then replaced
 	stop    context.CancelCauseFunc // ends Run
 	stopped chan struct{}           // closed when Run has returned
 }
@@ -78,7 +79,7 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, key: cfg.Storage.Identity(), device: cfg.Storage.Device(), entries: make(map[crdt.StoreID]*entry)}
+	n := &Node{cfg: cfg, key: cfg.Storage.Identity(), device: cfg.Storage.Device(), entries: make(map[crdt.StoreID]*entry), up: make(chan struct{})}
 	n.log = cfg.Logger.With(logDevice, n.device.String())
 	if n.id, err = peerOf(n.device); err != nil {
 		return nil, err
@@ -145,11 +146,38 @@ func (n *Node) Run(ctx context.Context) error {
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
-		n.net, n.stop, n.stopped = nil, nil, nil
+		n.stop, n.stopped = nil, nil
 		n.mu.Unlock()
 		close(stopped)
 	}()
 	return n.runNetwork(ctx)
+}
+
+// Up waits until Run, called by somebody else, has brought the network up, so that Addrs and Ticket know where the
+// node listens. It returns an error if ctx ends first.
+func (n *Node) Up(ctx context.Context) error {
+	n.mu.Lock()
+	up := n.up
+	n.mu.Unlock()
+	select {
+	case <-up:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// setNetwork says what Run runs now. w is nil when it ends.
+func (n *Node) setNetwork(w *network) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case w != nil:
+		close(n.up)
+	case n.net != nil:
+		n.up = make(chan struct{})
+	}
+	n.net = w
 }
 
 // network returns what Run runs, nil while it does not.

@@ -77,7 +77,9 @@ func (d *device) run() *device {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.stop, d.done = cancel, make(chan error, 1)
 	go func() { d.done <- d.Run(ctx) }()
-	eventually(d.t, d.name+" listens", func() bool { return len(d.Addrs()) > 0 })
+	if err := d.Up(ctxFor(d.t)); err != nil {
+		d.t.Fatalf("%s does not come up: %v", d.name, err)
+	}
 	return d
 }
 

@@ -171,6 +171,14 @@ func (s *Store) UpdateAs(ctx context.Context, nonce [causal.NonceSize]byte, vers
 	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitAs(s.node.now(), version, actor, fn) })
 }
 
+// UpdateOps is UpdateAs for ops whose positions are known to mean version, as a thin client sends them: they
+// are ascending by slice, and Len is set. It takes no longer for an old version. An op that would have
+// no effect is an error.
+func (s *Store) UpdateOps(ctx context.Context, nonce [causal.NonceSize]byte, version crdt.Version, ops []crdt.Op) (crdt.Dot, error) {
+	actor := crdt.Actor{Device: s.node.device, Nonce: nonce}
+	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitOps(s.node.now(), version, actor, ops) })
+}
+
 func (s *Store) update(ctx context.Context, commit func(*replica.Replica) (crdt.Dot, error)) (crdt.Dot, error) {
 	var dot crdt.Dot
 	err := s.do(ctx, func(r *replica.Replica) error {

@@ -119,7 +119,7 @@ func ParseTicket(text string) (Ticket, error) {
 		return Ticket{}, ErrTicket
 	}
 	raw, err := ticketEncoding.DecodeString(rest)
-	if err != nil || len(raw) < SecretSize+ticketChecksum {
+	if err != nil || len(raw) < SecretSize+ticketChecksum || ticketEncoding.EncodeToString(raw) != rest { // one spelling only
 		return Ticket{}, fmt.Errorf("%w; a part is missing or altered", ErrTicket)
 	}
 	body, sum := raw[:len(raw)-ticketChecksum], raw[len(raw)-ticketChecksum:]

@@ -39,16 +39,13 @@ func startLocalNode(ctx context.Context, name, dir string) (*localNode, error) {
 	n := &localNode{name: name, db: db, node: node, ended: make(chan error, 1)}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stop = stop
-	go func() { n.ended <- node.Run(running) }()
-	err = poll(ctx, func() bool { return len(node.Addrs()) > 0 || len(n.ended) > 0 })
-	if err == nil && len(n.ended) > 0 {
-		err = <-n.ended
-		n.ended <- nil
-		if err == nil {
-			err = errors.New("the node ended")
-		}
-	}
-	if err != nil {
+	up, giveUp := context.WithCancelCause(ctx)
+	go func() {
+		err := node.Run(running)
+		giveUp(err)
+		n.ended <- err
+	}()
+	if err := node.Up(up); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil

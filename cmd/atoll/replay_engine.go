@@ -120,16 +120,16 @@ func writePatches(tx *crdt.Tx, t transaction) {
 }
 
 // patchOps returns the ops of t's patches. Their positions mean the version that t's author saw.
-func patchOps(t transaction) ([]*crdt.Op, error) {
+func patchOps(t transaction) ([]crdt.Op, error) {
 	path := crdt.Path{{Key: sessionSlice, Kind: crdt.Text}}
-	var ops []*crdt.Op
+	var ops []crdt.Op
 	dots := 0
 	for _, p := range t.Patches {
 		if p.Deleted > 0 {
-			ops = append(ops, &crdt.Op{Code: crdt.CodeTextDelete, Path: path, Len: p.Deleted, Pos: p.Pos})
+			ops = append(ops, crdt.Op{Code: crdt.CodeTextDelete, Path: path, Len: p.Deleted, Pos: p.Pos})
 		}
 		if p.Inserted != "" {
-			ops = append(ops, &crdt.Op{Code: crdt.CodeTextInsert, Path: path, Len: utf8.RuneCountInString(p.Inserted), Pos: p.Pos, Text: p.Inserted})
+			ops = append(ops, crdt.Op{Code: crdt.CodeTextInsert, Path: path, Len: utf8.RuneCountInString(p.Inserted), Pos: p.Pos, Text: p.Inserted})
 		}
 		if dots += p.Deleted + len(p.Inserted); dots > crdt.MaxChangeLen {
 			return nil, fmt.Errorf("it deletes and inserts more than %d code points", crdt.MaxChangeLen)
@@ -146,11 +146,19 @@ func (e *engine) author(t transaction, version []causal.LV, when int64) (crdt.Ac
 	}
 	g := e.chains.Graph()
 	actor := e.actor(t.Agent)
-	c := crdt.NewChange(actor, g.Last(actor)+1, when, g.Version(version), ops)
+	c := crdt.NewChange(actor, g.Last(actor)+1, when, g.Version(version), pointers(ops))
 	if err := c.Validate(); err != nil {
 		return crdt.Accepted{}, false, err
 	}
 	a := e.chains.Author(c, version)
 	e.state.Apply(a)
 	return a, true, nil
+}
+
+func pointers(ops []crdt.Op) []*crdt.Op {
+	out := make([]*crdt.Op, len(ops))
+	for i := range ops {
+		out[i] = &ops[i]
+	}
+	return out
 }

@@ -141,10 +141,11 @@ func (n *localNode) authorConcurrent(ctx context.Context, s *session, p *progres
 		}
 		slices.SortFunc(seen, crdt.Dot.Compare)
 		seen = slices.Compact(seen)
-		dot, err := n.store.UpdateAs(ctx, agentNonce(t.Agent), seen, func(tx *crdt.Tx) error {
-			writePatches(tx, t)
-			return tx.Err()
-		})
+		ops, err := patchOps(t)
+		if err != nil {
+			return fmt.Errorf("transaction %d: %w", i, err)
+		}
+		dot, err := n.store.UpdateOps(ctx, agentNonce(t.Agent), seen, ops)
 		if err != nil {
 			return fmt.Errorf("author transaction %d: %w", i, err)
 		}

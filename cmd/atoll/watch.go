@@ -74,8 +74,8 @@ Where no node runs nothing can arrive: watch prints what came after --since, and
 					}
 					return nil
 				})
-				if errors.Is(err, errEnough) {
-					return nil
+				if errors.Is(err, errEnough) || cmd.Context().Err() != nil {
+					return nil // as asked
 				}
 				return err
 			})

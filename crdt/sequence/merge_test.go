@@ -56,11 +56,16 @@ func drawChanges(t *rapid.T, shape graphShape, ref *reference) []change {
 			default:
 				o.pos = max(0, near+rapid.IntRange(-1, 1).Draw(t, "step"))
 			}
-			if rapid.IntRange(0, 2).Draw(t, "what") == 0 {
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			case 0:
 				o.n = rapid.IntRange(1, shape.runes).Draw(t, "n")
 				length -= max(0, min(o.n, length-o.pos))
 				near = o.pos
-			} else {
+			case 1: // the backspace key
+				o.pos, o.n = max(0, min(near, length)-1), 1
+				length = max(0, length-1)
+				near = o.pos
+			default:
 				o.text = rapid.SliceOfN(rapid.SampledFrom(letters), 1, shape.runes).Draw(t, "text")
 				length += len(o.text)
 				near = min(o.pos, length) + len(o.text)
@@ -271,6 +276,8 @@ func TestPositionsOutside(t *testing.T) {
 		{"insert beyond the end of a longer version", []change{base, shorter, outside(insert(4, "!"))}, "a!"},
 		{"delete across the end", []change{base, outside(textOp{pos: 1, n: 99})}, "a"},
 		{"delete across the end of a shorter version", []change{base, longer, outside(textOp{pos: 2, n: 99})}, "abXYZ"},
+		{"delete across the start", []change{base, outside(textOp{pos: -2, n: 3})}, "bc"},
+		{"delete before the start of a longer version", []change{base, longer, outside(textOp{pos: -2, n: 2})}, "abcXYZ"},
 		{"delete beyond the end", []change{base, outside(textOp{pos: 3, n: 1})}, "abc"},
 		{"delete beyond the end of a shorter version", []change{base, longer, outside(textOp{pos: 3, n: 1})}, "abcXYZ"},
 		{"void delete, then an insert", []change{base, longer, outside(textOp{pos: 7, n: 1}, insert(0, "!"))}, "!abcXYZ"},
@@ -285,6 +292,43 @@ func TestPositionsOutside(t *testing.T) {
 			got, err := d.check()
 			if err != nil || got != test.want {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
+			}
+		})
+	}
+}
+
+// TestPartOfRun: ops that the log keeps as one run, replayed as one, are taken apart again by an
+// author who saw only some of them.
+func TestPartOfRun(t *testing.T) {
+	const n = 4
+	keys := map[string]func(i int) textOp{
+		"typing":     func(i int) textOp { return textOp{pos: 3 + i, text: []rune{rune('a' + i)}} },
+		"delete key": func(int) textOp { return textOp{pos: 3, n: 1} },
+		"backspace":  func(i int) textOp { return textOp{pos: 6 - i, n: 1} },
+	}
+	for name, key := range keys {
+		t.Run(name, func(t *testing.T) {
+			for seen := range n + 1 {
+				for pos := range 10 {
+					changes := []change{{actor: agentActor(1), seq: 1, ops: []textOp{{text: []rune("0123456789")}}}}
+					for i := range n {
+						changes = append(changes, change{actor: agentActor(1), seq: causal.Seq(11 + i), parents: []int{i}, ops: []textOp{key(i)}})
+					}
+					changes = append(changes,
+						change{actor: agentActor(2), seq: 1, parents: []int{0}, ops: []textOp{{pos: 2, text: []rune("!")}}},
+						change{actor: agentActor(3), seq: 1, parents: []int{seen}, ops: []textOp{{pos: pos, text: []rune("?")}, {pos: pos, n: 2}}})
+					ref, d := newReference(), newDocument()
+					all := make(map[int]bool)
+					for i := range changes {
+						ref.apply(i, &changes[i])
+						d.apply(t, changes, i)
+						all[i] = true
+					}
+					got, err := d.check()
+					if want := ref.text(all); err != nil || got != want {
+						t.Errorf("saw %d, at %d: got %q, %v, want %q", seen, pos, got, err, want)
+					}
+				}
 			}
 		})
 	}

@@ -36,7 +36,8 @@ func (r *opRun) end() causal.LV { return r.lv + causal.LV(r.n) }
 // serial reports whether all ops of the sequence before r are in its history.
 func (r *opRun) serial() bool { return r.low == r.lv }
 
-// growth returns by how much the first n ops of r, which must be serial, change the length.
+// growth returns by how much the first n ops of r change the length if all have an effect: if r is
+// serial, or n is where it was joined.
 func (r *opRun) growth(n int) int {
 	if r.kind == insertOp {
 		return n
@@ -113,12 +114,11 @@ func (l opLog) sizeAt(base causal.LV) int {
 	return r.size + r.growth(int(base-r.lv))
 }
 
-// add appends an op, joining it to the last run where the two read as one. size is the length
-// of the merged sequence before it and whole says whether it changed that by all its n.
-func (l *opLog) add(op opRun, whole bool) {
+// add appends an op, joining it to the last run where the two read as one.
+func (l *opLog) add(op opRun) {
 	if n := len(*l); n > 0 {
 		r := &(*l)[n-1]
-		if r.end() == op.lv && r.serial() == op.serial() && (op.serial() || op.same) && r.join(&op, whole) {
+		if r.end() == op.lv && r.serial() == op.serial() && (op.serial() || op.same) && r.join(&op) {
 			return
 		}
 	}
@@ -126,14 +126,15 @@ func (l *opLog) add(op opRun, whole bool) {
 }
 
 // join makes op part of r if it goes on where r stops.
-func (r *opRun) join(op *opRun, whole bool) bool {
-	// A cut run must know its length, so all of it or nothing has had an effect.
+func (r *opRun) join(op *opRun) bool {
 	if r.kind == insertOp {
 		if op.kind != insertOp || op.pos != r.pos+r.n {
 			return false
 		}
 	} else {
-		if op.kind == insertOp || !whole || op.size != r.size-r.n {
+		// A run that is cut must know its length, so each op of it but the last has deleted
+		// something for each of its dots.
+		if op.kind == insertOp || op.size != r.size-r.n {
 			return false
 		}
 		switch {

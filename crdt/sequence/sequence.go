@@ -47,7 +47,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	low, concurrent := s.log.firstIn(h.Missing())
 	if !concurrent {
 		op.pos = min(op.pos, s.length)
-		s.log.add(op, true)
+		s.log.add(op)
 		s.length += n
 		s.retire()
 		return []Edit{{Pos: op.pos, Inserted: n, LV: lv}}
@@ -59,7 +59,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	op.pos = min(op.pos, t.tree.total.seen)
 	at := t.insert(g, lv, n, op.pos)
 	t.applied(&op)
-	s.log.add(op, true)
+	s.log.add(op)
 	s.length += n
 	return []Edit{{Pos: at, Inserted: n, LV: lv}}
 }
@@ -75,7 +75,7 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 			return nil
 		}
 		op.low = op.lv
-		s.log.add(op, true)
+		s.log.add(op)
 		s.length -= op.n
 		s.retire()
 		return []Edit{{Pos: op.pos, Deleted: op.n}}
@@ -89,12 +89,10 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	edits := t.delete(&op, nil)
 	t.applied(&op)
-	gone := 0
+	s.log.add(op)
 	for _, e := range edits {
-		gone += e.Deleted
+		s.length -= e.Deleted
 	}
-	s.log.add(op, gone == op.n)
-	s.length -= gone
 	return edits
 }
 
