@@ -54,3 +54,12 @@ func (k Kind) isMap() bool { return k == Map || k == DeleteWinsMap }
 
 // isParent reports whether k has places below it.
 func (k Kind) isParent() bool { return k.isMap() || k == List }
+
+// MarshalText gives k's name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what ParseKind reads.
+func (k *Kind) UnmarshalText(text []byte) (err error) {
+	*k, err = ParseKind(string(text))
+	return err
+}

@@ -213,3 +213,17 @@ func TestMapViews(t *testing.T) {
 		t.Error("slices that are not there")
 	}
 }
+
+// Births name deletes also below a map that does not stand itself.
+func TestBirthBelowHidden(t *testing.T) {
+	d := newDevice(0)
+	del := d.update(t, func(tx *Tx) { tx.DeleteWinsMap("m").Delete("k") })
+	a := d.update(t, func(tx *Tx) { tx.DeleteWinsMap("m").Map("k").Put("x", 1) })
+	a.Ops(func(_ causal.Seq, _ string, op *Op) bool {
+		if got := op.Path[1].Birth; got != del.Dot() || !op.Path[0].Birth.IsZero() {
+			t.Errorf("%v is born of %v, the delete is %v", op, got, del.Dot())
+		}
+		return true
+	})
+	wantJSON(t, `{"m":{"k":{"x":1}}}`, d)
+}

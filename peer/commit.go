@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -87,13 +88,13 @@ func (s *Store) run(j *job, fn func(*replica.Replica) error) {
 	j.err = fn(s.rep)
 }
 
-// lead gives every waiting job its turn, own last, then writes and shows what came of them. It
-// holds s.leader on entry and gives it back, also when own panics.
+// lead gives every waiting job its turn, in the order in which they came, then writes and shows what came of
+// them. It holds s.leader on entry and gives it back, also when own panics; those after it then wait for another leader.
 func (s *Store) lead(own *job, fn func(*replica.Replica) error) {
 	s.queueMu.Lock()
 	n := min(len(s.queue), maxGroup)
-	group := append([]*job(nil), s.queue[:n]...)
-	s.queue = append(s.queue[:0], s.queue[n:]...)
+	group := slices.Clone(s.queue[:n])
+	s.queue = slices.Delete(s.queue, 0, n)
 	s.queueMu.Unlock()
 
 	ran := make([]*job, 0, n)
@@ -110,25 +111,28 @@ func (s *Store) lead(own *job, fn func(*replica.Replica) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { err = s.flush() }()
+	next := 0
+	defer func() {
+		s.queueMu.Lock()
+		defer s.queueMu.Unlock()
+		s.queue = slices.Insert(s.queue, 0, group[next:]...)
+	}()
 	if s.rep == nil && !s.closed && time.Since(s.revived) > reviveInterval {
 		s.revive()
 	}
-	mine := false
-	for _, j := range group {
-		if j == own {
-			mine = true
-			continue
-		}
+	for next < n {
+		j := group[next]
+		next++
 		if !j.state.CompareAndSwap(jobQueued, jobRunning) {
 			continue
 		}
 		ran = append(ran, j)
+		if j == own {
+			s.run(own, fn)
+			continue
+		}
 		close(j.turn)
 		<-j.ran
-	}
-	if mine && own.state.CompareAndSwap(jobQueued, jobRunning) {
-		ran = append(ran, own)
-		s.run(own, fn)
 	}
 }
 
@@ -151,9 +155,7 @@ func (s *Store) flush() error {
 		for _, f := range rd.Forks {
 			s.node.log.Warn("an actor's log has forked", logStore, s.Name(), logFork, f.String())
 		}
-		if len(rd.Events) > 0 || len(rd.Records) > 0 || len(rd.Peers) > 0 {
-			s.wake()
-		}
+		s.stirred = s.stirred || len(rd.Events) > 0 || len(rd.Records) > 0
 		if rd.Err != nil {
 			// Own writes may still work. What could not be read is not sent; a later tick tries again.
 			if s.unreadable == nil {
@@ -162,6 +164,9 @@ func (s *Store) flush() error {
 			s.unreadable = rd.Err
 			break
 		}
+	}
+	if s.stirred {
+		s.wake()
 	}
 	return nil
 }
@@ -263,6 +268,7 @@ func (s *Store) gone() error {
 
 // wake tells everybody who waits for something of s to look again. s.mu is held.
 func (s *Store) wake() {
+	s.stirred = false
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/ipfs/go-datastore"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/storage"
 )
 
@@ -211,6 +213,87 @@ func TestUpdateThatDoesNotReturn(t *testing.T) {
 	all.Wait()
 	if got, want := show(t, s), `{"m":{"k":1,"still":"usable","with":"a panic"}}`; got != want {
 		t.Errorf("shows %s, want %s", got, want)
+	}
+}
+
+// A leader whose own fn does not return leaves those behind it to the next.
+func TestLeaderThatDoesNotReturn(t *testing.T) {
+	a := newDevice(t, "a")
+	s := a.create("list")
+	for round := range 20 {
+		entered, release := make(chan struct{}), make(chan struct{})
+		var all sync.WaitGroup
+		update := func(fn func(*crdt.Tx) error) {
+			all.Go(func() {
+				defer func() { _ = recover() }()
+				_, _ = s.Update(context.Background(), fn)
+			})
+		}
+		update(func(*crdt.Tx) error { close(entered); <-release; return nil })
+		<-entered
+		var order []int // under the store's lock
+		for i := range 9 {
+			update(func(tx *crdt.Tx) error {
+				order = append(order, i)
+				switch i % 3 {
+				case 0:
+					panic("boom")
+				case 1:
+					runtime.Goexit()
+				}
+				tx.Map("m").Put(fmt.Sprint(round, i), i)
+				return nil
+			})
+			eventually(t, "it waits", func() bool {
+				s.queueMu.Lock()
+				defer s.queueMu.Unlock()
+				return len(s.queue) == i+1
+			})
+		}
+		close(release)
+		all.Wait()
+		if !slices.IsSorted(order) || len(order) != 9 {
+			t.Fatalf("ran in the order %v, want that in which they came", order)
+		}
+	}
+	if got := s.Status().Changes; got != 20*3 {
+		t.Errorf("%d changes, want %d", got, 20*3)
+	}
+}
+
+// Many changes of given actors, each building on the last, share one write.
+func TestUpdateMany(t *testing.T) {
+	a := newDevice(t, "a")
+	s := a.create("list")
+	insert := func(text string, pos int) []crdt.Op {
+		return []crdt.Op{{Code: crdt.CodeTextInsert, Len: len(text), Path: crdt.Path{{Key: "t", Kind: crdt.Text}}, Pos: pos, Text: text}}
+	}
+	before := s.appends.Load()
+	var dots []crdt.Dot
+	err := s.UpdateMany(ctxFor(t), func(author AuthorOps) error {
+		var at crdt.Version
+		for i := range 10 {
+			dot, err := author([causal.NonceSize]byte{byte(i % 2)}, at, insert("ab", 2*i))
+			if err != nil {
+				return err
+			}
+			dots = append(dots, dot)
+			at = crdt.Version{dot}
+		}
+		_, err := author([causal.NonceSize]byte{9}, crdt.Version{{Actor: dots[0].Actor, Seq: 99}}, insert("x", 0))
+		return err
+	})
+	if !errors.Is(err, ErrUnknownVersion) {
+		t.Errorf("UpdateMany: %v, want ErrUnknownVersion of the last", err)
+	}
+	if got, want := show(t, s), `{"t":"`+strings.Repeat("ab", 10)+`"}`; got != want {
+		t.Errorf("shows %s, want %s", got, want)
+	}
+	if got := s.appends.Load() - before; got != 1 {
+		t.Errorf("%d appends, want 1", got)
+	}
+	if !version(t, s).Equal(crdt.Version{dots[9]}) {
+		t.Errorf("at %v, want the last change", version(t, s))
 	}
 }
 

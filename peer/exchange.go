@@ -29,24 +29,31 @@ var ErrNotRunning = errors.New("peer: the node is not running")
 // stores: a ticket from one of the two must be joined on the other.
 var ErrNoSharedStore = errors.New("peer: the peer was reached but shares no store with this node")
 
-// members returns the connected peers that share a store, by ID.
-func (w *network) members(id crdt.StoreID) []*link {
+// linked returns the links to the connected peers that have proved to hold a store, by ID.
+func (s *Store) linked() []*link {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	var out []*link
-	for _, s := range w.list() {
-		s.mu.Lock()
-		for st, l := range s.byStore {
-			if st.id == id && l.verified.Load() {
-				out = append(out, l)
-			}
+	for _, l := range s.links {
+		if l.verified.Load() {
+			out = append(out, l)
 		}
-		s.mu.Unlock()
 	}
 	slices.SortFunc(out, func(a, b *link) int { return strings.Compare(string(a.session.peer), string(b.session.peer)) })
 	return out
 }
 
-// membersConnected counts them.
-func (w *network) membersConnected(id crdt.StoreID) int { return len(w.members(id)) }
+// membersConnected counts the connected members of a store.
+func (w *network) membersConnected(id crdt.StoreID) int {
+	w.node.mu.Lock()
+	defer w.node.mu.Unlock()
+	if e, ok := w.node.entries[id]; ok {
+		if s := e.store.Load(); s != nil {
+			return int(s.members.Load())
+		}
+	}
+	return 0
+}
 
 // addrsOf returns where a peer can be dialled: what it says it listens on.
 func (w *network) addrsOf(p peer.ID, limit int) peer.AddrInfo {
@@ -68,10 +75,10 @@ func (w *network) addrsOf(p peer.ID, limit int) peer.AddrInfo {
 // who has proved to hold a store hears of its members.
 func (w *network) exchangePeers() {
 	for _, st := range w.node.opened() {
-		links := w.members(st.id)
-		if len(links) < 2 {
+		if st.members.Load() < 2 {
 			continue
 		}
+		links := st.linked()
 		for _, to := range links {
 			if !to.confirmed.Load() {
 				continue
@@ -149,8 +156,11 @@ func (w *network) onPeers(l *link, raw []byte) error {
 // rememberMembers keeps where the members of each store can be dialled.
 func (w *network) rememberMembers() {
 	for _, st := range w.node.opened() {
+		if st.members.Load() == 0 {
+			continue
+		}
 		var met []peer.AddrInfo
-		for _, l := range w.members(st.id) {
+		for _, l := range st.linked() {
 			if info := w.addrsOf(l.session.peer, maxAddrs/8); len(info.Addrs) > 0 && len(met) < 8 {
 				met = append(met, info)
 			}

@@ -47,8 +47,8 @@ const (
 	maxPlain = crdt.MaxBatchBytes + 64<<10
 	// maxFrame is the size of the largest frame of a proven member.
 	maxFrame = maxPlain + sealOverhead + 64
-	// maxStrangerFrame is the size of the largest frame of anybody else: an offer of maxOffer stores fits.
-	maxStrangerFrame = maxOffer*tagSize + 1<<10
+	// maxStrangerFrame is the size of the largest frame of anybody else: the answer to an offer of maxOffer stores fits.
+	maxStrangerFrame = maxOffer*(tagSize+16) + 1<<10
 	// maxOffer is the number of tags in one offer; more stores take more offers.
 	maxOffer = 1 << 14
 	// maxOffered is the number of tags one peer may offer in a session.

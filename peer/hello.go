@@ -105,6 +105,10 @@ func (s *session) offerSome(stores []*Store) {
 			known = append(known, st)
 		}
 	}
+	goesEarly := make(map[*Store]bool, len(known))
+	for _, st := range known {
+		goesEarly[st] = len(known) <= maxEarly
+	}
 	var digest []byte
 	if len(known) > 0 {
 		digest = digestOf(known, o.digests)
@@ -120,7 +124,7 @@ func (s *session) offerSome(stores []*Store) {
 		copy(tags[i*tagSize:], t[:])
 		s.offered[number] = st
 		o.numbers = append(o.numbers, number)
-		if len(known) <= maxEarly && slices.Contains(known, st) && s.byStore[st] == nil {
+		if goesEarly[st] && s.byStore[st] == nil {
 			l := &link{session: s, store: st, device: s.device, number: number}
 			s.links[number], s.byStore[st] = l, l
 			early = append(early, l)

@@ -171,6 +171,7 @@ type gater struct {
 
 	mu     sync.Mutex
 	scores map[peer.ID]*score
+	swept  time.Time // when those that have decayed were last forgotten
 }
 
 type score struct {
@@ -190,8 +191,9 @@ func (g *gater) blame(p peer.ID, points int) time.Time {
 	now := g.now()
 	s := g.scores[p]
 	if s == nil {
-		if len(g.scores) >= maxScores {
+		if len(g.scores) >= maxScores && now.Sub(g.swept) >= scoreDecay {
 			g.forgive(now)
+			g.swept = now
 		}
 		if len(g.scores) >= maxScores {
 			return time.Time{} // so many that the resource manager is what helps

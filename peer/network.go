@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,23 +17,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/multiformats/go-multistream"
-
-	"github.com/atollsync/atoll/peer/replica"
 )
 
-const (
-	// tickInterval is how often a replica that has something to do is told the time; quietTicks after
-	// how many ticks with nothing to do it is told only once in quietTicks.
-	tickInterval = 100 * time.Millisecond
-	quietTicks   = 20
-	// keepInterval is how often housekeeping is done at least; nudges do it sooner, but not before keepPause.
-	keepInterval = 5 * time.Second
-	keepPause    = 50 * time.Millisecond
-	// maxStrangers is how many sessions that share no store are kept, in case one comes to be shared.
-	maxStrangers = 64
-	// openTimeout bounds the opening of a stream.
-	openTimeout = 15 * time.Second
-)
+// lastingSession is how long a session must last for the next to be opened without patience.
+const lastingSession = 10 * time.Second
+
+// openTimeout bounds the opening of a stream, and the time a peer may take to say what it is after.
+const openTimeout = 15 * time.Second
 
 // network is what Run runs: the host, the sessions, and the goroutines that keep them.
 type network struct {
@@ -278,32 +269,32 @@ func (w *network) keep(ctx context.Context, p peer.ID, k *keeper) {
 		wait(jitter(600 * time.Millisecond))
 	}
 	for ctx.Err() == nil {
+		began := time.Now()
 		if s := w.session(p); s != nil {
 			select {
 			case <-s.done:
 			case <-ctx.Done():
 				return
 			}
-			if time.Since(s.began) > time.Minute || len(s.shared()) > 0 {
-				failures = 0
-			}
 			if w.id > p {
 				wait(jitter(600 * time.Millisecond))
-				continue
 			}
 		} else if w.gate.allowed(p) {
 			switch err := w.open(ctx, p); {
-			case err == nil:
-				continue // it lasted, or was replaced
 			case isNotSupported(err):
 				w.log.Debug("not a node of Atoll", logPeer, p)
 				failures = maxBackoffSteps
-			default:
+			case err != nil:
 				w.log.Debug("no session", logPeer, p, logError, err)
 			}
 		}
-		wait(backoff(failures))
-		failures++
+		if time.Since(began) > lastingSession {
+			failures = 0
+		}
+		if w.session(p) == nil { // none took the place of the one that ended
+			wait(backoff(failures))
+			failures++
+		}
 	}
 }
 
@@ -425,7 +416,7 @@ func (w *network) met(s *session) {
 		w.host.ConnManager().Unprotect(s.peer, tag)
 	}
 	for _, st := range w.node.opened() {
-		if w.dialer.expects(s.peer, st.id) && !contains(shared, st) {
+		if w.dialer.expects(s.peer, st.id) && !slices.Contains(shared, st) {
 			st.refusedBy(s.device)
 		}
 	}
@@ -482,115 +473,5 @@ func (w *network) offlineChanged() {
 	w.dialer.kick(true)
 }
 
-// tick tells the replicas the time.
-func (w *network) tick() {
-	ticker := time.NewTicker(tickInterval)
-	defer ticker.Stop()
-	last := time.Now().Round(0) // without the monotonic clock, which may stop while the device sleeps
-	for {
-		select {
-		case <-w.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := time.Now().Round(0)
-		if now.Sub(last) > wallJump {
-			w.log.Debug("the device has slept")
-			w.dialer.kick(true)
-			for _, s := range w.list() {
-				s.poke()
-			}
-		}
-		last = now
-		for _, s := range w.node.opened() {
-			s.tick(w.ctx)
-		}
-	}
-}
-
-// keepHouse does, now and then and when nudged, what need not be done at once.
-func (w *network) keepHouse() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	remembered := time.Now()
-	for {
-		select {
-		case <-w.ctx.Done():
-			return
-		case <-timer.C:
-		case <-w.nudged:
-			select { // many nudges come at once
-			case <-time.After(keepPause):
-			case <-w.ctx.Done():
-				return
-			}
-		}
-		w.dropStrangers()
-		w.exchangePeers()
-		if w.gossip != nil {
-			for _, s := range w.node.opened() {
-				w.gossip.adjust(s)
-			}
-		}
-		if time.Since(remembered) > keepInterval {
-			w.rememberMembers()
-			for _, s := range w.node.opened() {
-				s.keep()
-			}
-			remembered = time.Now()
-		}
-		timer.Reset(keepInterval)
-	}
-}
-
-// dropStrangers ends the oldest sessions that share no store, beyond the number kept. Nobody is to blame.
-func (w *network) dropStrangers() {
-	var strangers []*session
-	for _, s := range w.list() {
-		select {
-		case <-s.settled:
-			if len(s.shared()) == 0 && !w.dialer.configured(s.peer) {
-				strangers = append(strangers, s)
-			}
-		default:
-			if time.Since(s.began) > openTimeout { // says nothing of itself
-				s.fail(errCrowded)
-			}
-		}
-	}
-	for len(strangers) > maxStrangers {
-		oldest := 0
-		for i, s := range strangers {
-			if s.began.Before(strangers[oldest].began) {
-				oldest = i
-			}
-		}
-		strangers[oldest].fail(errCrowded)
-		_ = w.host.Network().ClosePeer(strangers[oldest].peer) // it may be gone already
-		strangers = append(strangers[:oldest], strangers[oldest+1:]...)
-	}
-}
-
-// tick tells the replica the time, if it may have something to do.
-func (s *Store) tick(ctx context.Context) {
-	if quiet := s.quiet.Add(1); quiet > quietTicks && quiet%quietTicks != 0 {
-		return
-	}
-	// What fails is reported by the store.
-	_ = s.do(ctx, func(r *replica.Replica) error {
-		r.Tick(s.node.now())
-		return nil
-	})
-}
-
 // jitter returns a random time between half of d and one and a half.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
-
-func contains(stores []*Store, s *Store) bool {
-	for _, t := range stores {
-		if t == s {
-			return true
-		}
-	}
-	return false
-}

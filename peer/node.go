@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -44,6 +43,8 @@ type Node struct {
 	packer  *compressor
 	traffic traffic
 	offline atomic.Bool
+	// openList is what opened returns.
+	openList atomic.Pointer[[]*Store]
 
 	mu      sync.Mutex
 	closed  bool
@@ -228,6 +229,7 @@ func (n *Node) open(e *entry) (*Store, error) {
 		return nil, err // perhaps it can be had later
 	}
 	e.store.Store(s)
+	n.relist()
 	return s, nil
 }
 
@@ -374,7 +376,9 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 	net := n.net
 	n.mu.Unlock()
 
-	if s := e.end(fmt.Errorf("%w: %q", ErrForgotten, name)); s != nil && net != nil {
+	s := e.end(fmt.Errorf("%w: %q", ErrForgotten, name))
+	n.relist()
+	if s != nil && net != nil {
 		net.storeRemoved(s)
 	}
 	if err := n.cfg.Storage.DeleteStore(e.info.ID); err != nil {
@@ -417,7 +421,7 @@ func (n *Node) remember(id crdt.StoreID, peers []peer.AddrInfo) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	e, ok := n.entries[id]
-	if !ok || len(peers) == 0 || n.closed {
+	if !ok || len(peers) == 0 {
 		return
 	}
 	addrs := mergeAddrs(peers, e.info.Addrs)
@@ -451,19 +455,23 @@ func (n *Node) membersOf(id crdt.StoreID) []peer.AddrInfo {
 	return parsePeers(e.info.Addrs)
 }
 
-// opened returns the stores whose logs have been read, sorted by name.
+// opened returns the stores whose logs have been read, sorted by name. Read-only.
 func (n *Node) opened() []*Store {
+	if list := n.openList.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// relist renews what opened returns.
+func (n *Node) relist() {
 	n.mu.Lock()
-	entries := n.list()
-	n.mu.Unlock()
+	defer n.mu.Unlock()
 	var out []*Store
-	for _, e := range entries {
+	for _, e := range n.list() {
 		if s := e.store.Load(); s != nil {
 			out = append(out, s)
 		}
 	}
-	return out
+	n.openList.Store(&out)
 }
-
-// wallJump is how far the wall clock may run ahead of the ticker before the device must have slept.
-const wallJump = 10 * time.Second

@@ -45,6 +45,7 @@ type Store struct {
 	unreadable error
 	revived    time.Time // when reading the log again was last tried
 	closed     bool
+	stirred    bool                     // what is known of peers has changed since wake
 	links      map[crdt.Device]*link    // the peers the replica is connected to, and how to reach them
 	known      map[crdt.Device]struct{} // devices that have proved membership, at some time
 	refused    map[crdt.Device]struct{} // peers from the ticket that do not hold s
@@ -52,9 +53,12 @@ type Store struct {
 	ring       ring
 	changed    chan struct{} // closed, and replaced, when something was shown or acknowledged
 
-	appends atomic.Uint64 // writes to the log
-	unkept  atomic.Bool   // something was put beside the log since it was last written
-	quiet   atomic.Int32  // ticks since the replica last had something to do
+	appends  atomic.Uint64 // writes to the log
+	unkept   atomic.Bool   // something was put beside the log since it was last written
+	members  atomic.Int32  // len(links), for those who must not wait for mu
+	watchers atomic.Int32
+	merged   causal.LV    // how long the log was when there was nothing to merge; the housekeeper's
+	quiet    atomic.Int32 // ticks since the replica last had something to do
 }
 
 // newStore returns the store that info describes, its log replayed.
@@ -179,6 +183,32 @@ func (s *Store) UpdateOps(ctx context.Context, nonce [causal.NonceSize]byte, ver
 	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitOps(s.node.now(), version, actor, ops) })
 }
 
+// AuthorOps makes one change as UpdateOps does. The dot is not durable yet.
+type AuthorOps func(nonce [causal.NonceSize]byte, version crdt.Version, ops []crdt.Op) (crdt.Dot, error)
+
+// UpdateMany makes several changes, in order, that become durable with one write: fn makes each by a call of
+// author, and may build on the dots of those before it. What it made stands even if fn then returns an error, which UpdateMany
+// returns. None of it is durable, and so none may be told to anybody, before UpdateMany has
+// returned; if the write fails all of it is gone. fn runs under the store's lock, so make a few hundred at a time.
+func (s *Store) UpdateMany(ctx context.Context, fn func(author AuthorOps) error) error {
+	return s.do(ctx, func(r *replica.Replica) error {
+		if s.fault != nil {
+			return s.fault
+		}
+		return fn(func(nonce [causal.NonceSize]byte, version crdt.Version, ops []crdt.Op) (crdt.Dot, error) {
+			actor := crdt.Actor{Device: s.node.device, Nonce: nonce}
+			dot, err := r.CommitOps(s.node.now(), version, actor, ops)
+			if errors.Is(err, replica.ErrVersion) {
+				err = fmt.Errorf("%w: %w", ErrUnknownVersion, err)
+			}
+			if err == nil && !dot.IsZero() {
+				s.node.metrics.updates.Inc()
+			}
+			return dot, err
+		})
+	})
+}
+
 func (s *Store) update(ctx context.Context, commit func(*replica.Replica) (crdt.Dot, error)) (crdt.Dot, error) {
 	var dot crdt.Dot
 	err := s.do(ctx, func(r *replica.Replica) error {
@@ -221,6 +251,7 @@ func (s *Store) step(ctx context.Context, l *link, m replica.Message) error {
 		if _, ok := m.(*replica.Changes); ok && s.fault != nil {
 			return nil // cannot be made durable; what is can still be asked for
 		}
+		s.stirred = true
 		return r.Step(l.device, m, s.node.now())
 	})
 }
@@ -234,6 +265,7 @@ func (s *Store) attach(ctx context.Context, l *link, digest *crdt.Hash) error {
 			r.Disconnect(l.device)
 		}
 		s.links[l.device] = l
+		s.members.Store(int32(len(s.links)))
 		now := s.node.now()
 		r.Connect(l.device, now)
 		if digest != nil { // as if the peer had said so: the Have stays unsent, if the digest still holds
@@ -250,6 +282,7 @@ func (s *Store) detach(l *link) {
 	_ = s.do(context.Background(), func(r *replica.Replica) error {
 		if s.links[l.device] == l {
 			delete(s.links, l.device)
+			s.members.Store(int32(len(s.links)))
 			r.Disconnect(l.device)
 		}
 		return nil

@@ -50,11 +50,8 @@ func (r *ring) push(e crdt.Event) {
 		r.weight -= r.items[drop].weight
 		drop++
 	}
-	if drop > 0 {
-		n := copy(r.items, r.items[drop:])
-		clear(r.items[n:]) // let go of what they hold
-		r.items = r.items[:n]
-	}
+	clear(r.items[:drop]) // let go of what they hold; append gives the room back in time
+	r.items = r.items[drop:]
 }
 
 // weigh estimates the memory an event takes, in bytes.
@@ -97,6 +94,13 @@ func (r *ring) from(lv causal.LV) ([]ringItem, bool) {
 	return r.items[lo:], true
 }
 
+// forgetEvents empties the ring of a store that nobody watches.
+func (s *Store) forgetEvents() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ring.reset(s.ring.end)
+}
+
 // show puts events where watchers find them. s.mu is held.
 func (s *Store) show(events []crdt.Event) {
 	for _, e := range events {
@@ -114,6 +118,8 @@ func (s *Store) show(events []crdt.Event) {
 // loop may use the store in any way.
 func (s *Store) Watch(ctx context.Context, since crdt.Version) iter.Seq2[crdt.Event, error] {
 	return func(yield func(crdt.Event, error) bool) {
+		s.watchers.Add(1)
+		defer s.watchers.Add(-1)
 		at, tail, err := s.locate(since)
 		for err == nil {
 			if !tail {

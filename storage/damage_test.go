@@ -94,10 +94,6 @@ func filledDisk(t *testing.T) (*storagetest.Disk, *storagetest.History) {
 func TestDamagedRecords(t *testing.T) {
 	disk, _ := filledDisk(t)
 	keys := disk.Keys()
-	value := func(key string) (v []byte) {
-		disk.Restart(storagetest.LoseAll, 0).Damage(key, func(b []byte) []byte { v = b; return b })
-		return v
-	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	refused := 0
 	try := func(what, key string, damage func([]byte) []byte) {
@@ -116,7 +112,7 @@ func TestDamagedRecords(t *testing.T) {
 		refused++
 	}
 	for i, key := range keys {
-		size := len(value(key))
+		size := len(disk.Value(key))
 		for range 6 {
 			at, bit := rng.IntN(size), byte(1)<<rng.IntN(8)
 			try("a flipped bit", key, func(v []byte) []byte { v[at] ^= bit; return v })
@@ -127,33 +123,46 @@ func TestDamagedRecords(t *testing.T) {
 			}
 		}
 		try("a byte more", key, func(v []byte) []byte { return append(v, 0) })
-		if other := value(keys[(i+1)%len(keys)]); !bytes.Equal(other, value(key)) {
+		if other := disk.Value(keys[(i+1)%len(keys)]); !bytes.Equal(other, disk.Value(key)) {
 			try("the value of another key", key, func([]byte) []byte { return other })
 		}
 	}
 	t.Logf("%d kinds of damage to %d records refused", refused, len(keys))
 }
 
-// TestForeignBlock puts a block of one store where another store has one with the same number.
+// TestForeignBlock puts a block of one store where another store has one with the same number, at the same place, of
+// the same size.
 func TestForeignBlock(t *testing.T) {
-	disk, _ := filledDisk(t)
-	var from, to string
-	for _, key := range disk.Keys() {
-		if strings.Contains(key, "/b/") && !strings.Contains(key, "-") {
-			if from == "" {
-				from = key
+	disk := storagetest.NewDisk(1)
+	db, err := storage.New(disk, storage.Config{Key: storagetest.Key(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 2; n++ {
+		l, err := db.Log(storagetest.Store(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := storagetest.NewHistory(storagetest.Store(n), 1, 1)
+		for range 5 {
+			if err := l.Append(h.Add(1, 2)); err != nil {
+				t.Fatal(err)
 			}
-			to = key
 		}
 	}
-	if from[:20] == to[:20] {
-		t.Fatalf("%s and %s are of one store", from, to)
+	var same []string
+	for _, key := range disk.Keys() {
+		if strings.HasSuffix(key, "/b/000000000003") {
+			same = append(same, key)
+		}
 	}
-	var foreign []byte
-	disk.Damage(from, func(v []byte) []byte { foreign = v; return v })
-	disk.Damage(to, func([]byte) []byte { return foreign })
+	if len(same) != 2 {
+		t.Fatalf("keys %v", same)
+	}
+	foreign := disk.Value(same[0])
+	disk.Damage(same[1], func([]byte) []byte { return foreign })
 	var corrupt *storage.CorruptError
-	if err := readAll(disk.Restart(storagetest.LoseAll, 0)); !errors.As(err, &corrupt) || corrupt.Record != to {
+	if err := readAll(disk); !errors.As(err, &corrupt) || corrupt.Record != same[1] || !strings.Contains(err.Error(), "another key") {
 		t.Errorf("a block of another store: %v", err)
 	}
 }

@@ -10,30 +10,34 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// program is the binary under test, built once.
-var program string
-
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
-
-func buildAndRun(m *testing.M) int {
+// program is the binary under test, built once, when the first test asks for it: fuzz workers never do.
+var program = sync.OnceValues(func() (string, error) {
 	tmp, err := os.MkdirTemp("", "atoll-test-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return "", err
 	}
-	defer os.RemoveAll(tmp)
-	program = filepath.Join(tmp, "atoll")
-	build := exec.Command("go", "build", "-o", program, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		return 1
+	programDir = tmp
+	path := filepath.Join(tmp, "atoll")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return m.Run()
+	return path, nil
+})
+
+var programDir string
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if programDir != "" {
+		os.RemoveAll(programDir)
+	}
+	os.Exit(status)
 }
 
 // patience is how long a test waits for what must come about.
@@ -52,7 +56,12 @@ func newDevice(t *testing.T, name string) *device {
 
 // command returns a command line of the binary that works on the device.
 func (d *device) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(program, append([]string{"--dir", d.dir}, args...)...)
+	d.t.Helper()
+	path, err := program()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	cmd := exec.Command(path, append([]string{"--dir", d.dir}, args...)...)
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(d.dir), "XDG_DATA_HOME=")
 	return cmd
 }

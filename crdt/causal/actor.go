@@ -134,3 +134,21 @@ func ParseDot(s string) (Dot, error) {
 	}
 	return Dot{Actor: a, Seq: Seq(n)}, nil
 }
+
+// MarshalText gives what Text returns, so that JSON shows an actor as a person would write it.
+func (a Actor) MarshalText() ([]byte, error) { return []byte(a.Text()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (a *Actor) UnmarshalText(text []byte) (err error) {
+	*a, err = ParseActor(string(text))
+	return err
+}
+
+// MarshalText gives what Text returns.
+func (d Dot) MarshalText() ([]byte, error) { return []byte(d.Text()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (d *Dot) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDot(string(text))
+	return err
+}

@@ -201,25 +201,6 @@ func sorted(lvs []LV) []LV {
 	return out
 }
 
-// Every op's history, moved forward from the one before it, is that op's history.
-func TestHistoryNext(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		g, n := drawGraph(t)
-		prev, h := LV(-1), History{}
-		for at := LV(0); at < g.Len(); {
-			step := LV(rapid.IntRange(1, 3).Draw(t, "step"))
-			lv := at
-			h = g.Next(h, prev, lv)
-			for x := LV(0); x < lv; x++ {
-				if got, want := h.Contains(x), n.history[lv][x]; got != want {
-					t.Fatalf("Next(… %d).Contains(%d) = %v, want %v", lv, x, got, want)
-				}
-			}
-			prev, at = lv, at+step
-		}
-	})
-}
-
 func TestActorSpans(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, n := drawGraph(t)

@@ -1,9 +1,6 @@
 package causal
 
-import (
-	"slices"
-	"sort"
-)
+import "sort"
 
 // History is the causal history of a version, told by what it lacks: the ops
 // that its Graph held, when asked, outside it. In a history without
@@ -18,46 +15,19 @@ type History struct {
 
 // History returns the causal history of version.
 func (g *Graph) History(version []LV) History {
-	missing, _ := g.Diff(g.heads, version)
-	return History{missing: missing, end: g.Len()}
+	return g.HistoryAmong(g.heads, version)
 }
 
-// Next returns the causal history of the op at lv, given h, that of the
-// graph's version prev. It is History(Parents(lv)) at the price of a comparison where lv
-// goes on from prev alone.
-func (g *Graph) Next(h History, prev, lv LV) History {
-	parents := g.Parents(lv)
-	if len(parents) != 1 || parents[0] != prev || h.end != prev {
-		return g.before(lv)
+// HistoryAmong returns the causal history of version as one sees it who holds the history of heads, which
+// includes version's, and nothing else of the graph. Its cost is that of the part of the graph
+// where they differ, however much the graph has grown beyond.
+func (g *Graph) HistoryAmong(heads, version []LV) History {
+	missing, _ := g.Diff(heads, version)
+	h := History{missing: missing}
+	for _, lv := range heads {
+		h.end = max(h.end, lv+1)
 	}
-	missing := h.missing
-	if prev+1 < lv {
-		missing = append(slices.Clip(missing), Span{prev + 1, lv})
-	}
-	return History{missing: missing, end: lv}
-}
-
-// before returns the causal history of the op at lv, of ops before lv only.
-func (g *Graph) before(lv LV) History {
-	all := []LV{}
-	for _, p := range g.Parents(lv) {
-		all = append(all, p)
-	}
-	return g.Before(lv, all)
-}
-
-// Before returns the causal history of version among the ops before lv, as if the graph ended there.
-func (g *Graph) Before(lv LV, version []LV) History {
-	if lv == g.Len() {
-		return g.History(version)
-	}
-	h := g.History(version)
-	i := sort.Search(len(h.missing), func(i int) bool { return h.missing[i].End > lv })
-	missing := h.missing[:i:i]
-	if i < len(h.missing) && h.missing[i].Start < lv {
-		missing = append(missing, Span{h.missing[i].Start, lv})
-	}
-	return History{missing: missing, end: lv}
+	return h
 }
 
 // Contains reports whether lv is in the history.
@@ -84,16 +54,4 @@ func (h History) spans() []Span {
 		at = m.End
 	}
 	return appendSpan(out, Span{at, h.end})
-}
-
-// HistoryAmong returns the causal history of version as one sees it who holds the history of heads, which
-// includes version's, and nothing else of the graph. Its cost is that of the part of the graph
-// where they differ, however much the graph has grown beyond.
-func (g *Graph) HistoryAmong(heads, version []LV) History {
-	missing, _ := g.Diff(heads, version)
-	h := History{missing: missing}
-	for _, lv := range heads {
-		h.end = max(h.end, lv+1)
-	}
-	return h
 }

@@ -1,6 +1,7 @@
 package causal
 
 import (
+	"encoding/json"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -48,6 +49,14 @@ func TestTextRoundTrips(t *testing.T) {
 	got, err := ParseDot(d.Text())
 	if err != nil || got != d {
 		t.Fatalf("ParseDot(%q) = %v, %v", d.Text(), got, err)
+	}
+	text, err := json.Marshal(map[Dot]Dot{d: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back map[Dot]Dot
+	if err := json.Unmarshal(text, &back); err != nil || back[d] != d {
+		t.Fatalf("through JSON %s: %v, %v", text, back, err)
 	}
 	for _, bad := range []string{"", ":", "x:1", d.Actor.Text(), d.Actor.Text() + ":", d.Actor.Text() + ":0",
 		d.Actor.Text() + ":-1", d.Actor.Text() + ":1x", d.Actor.Text() + ":12345678901234567890", "ab:1"} {

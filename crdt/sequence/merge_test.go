@@ -315,8 +315,8 @@ func TestPartOfRun(t *testing.T) {
 						changes = append(changes, change{actor: agentActor(1), seq: causal.Seq(11 + i), parents: []int{i}, ops: []textOp{key(i)}})
 					}
 					changes = append(changes,
-						change{actor: agentActor(2), seq: 1, parents: []int{0}, ops: []textOp{{pos: 2, text: []rune("!")}}},
-						change{actor: agentActor(3), seq: 1, parents: []int{seen}, ops: []textOp{{pos: pos, text: []rune("?")}, {pos: pos, n: 2}}})
+						change{actor: agentActor(2), seq: 1, parents: []int{0}, ops: []textOp{{pos: 5, text: []rune("!")}}},
+						change{actor: agentActor(3), seq: 1, parents: []int{seen}, ops: []textOp{{pos: pos, text: []rune("?")}, {pos: pos + 1, n: 1}}})
 					ref, d := newReference(), newDocument()
 					all := make(map[int]bool)
 					for i := range changes {

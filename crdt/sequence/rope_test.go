@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/sequence"
 )
 
@@ -194,12 +195,14 @@ func TestRopeInvalidUTF8(t *testing.T) {
 	checkRope(t, &rope, []rune("a\uFFFD\uFFFD\uFFFDz"), 1, 2, 3, 4)
 }
 
-// TestOutsideContent: positions outside the content are a bug of the caller, and said so.
+// TestOutsideContent: positions outside the content, and ops out of order, are bugs of the caller, and said so.
 func TestOutsideContent(t *testing.T) {
 	var rope sequence.Rope
 	rope.Insert(0, "abc")
 	var elems sequence.Elements
 	elems.Insert(0, 7, 3)
+	var seq sequence.Sequence
+	seq.Insert(nil, causal.History{}, 7, 0, 3)
 	for name, f := range map[string]func(){
 		"rope insert":       func() { rope.Insert(4, "x") },
 		"rope insert below": func() { rope.Insert(-1, "x") },
@@ -209,6 +212,7 @@ func TestOutsideContent(t *testing.T) {
 		"elements insert":   func() { elems.Insert(4, 1, 1) },
 		"elements delete":   func() { elems.Delete(3, 1) },
 		"elements at":       func() { elems.At(3) },
+		"op out of order":   func() { seq.Delete(nil, causal.History{}, 9, 0, 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
@@ -219,7 +223,7 @@ func TestOutsideContent(t *testing.T) {
 			f()
 		})
 	}
-	if rope.String() != "abc" || elems.Len() != 3 {
-		t.Errorf("changed: %q, %d", rope.String(), elems.Len())
+	if rope.String() != "abc" || elems.Len() != 3 || seq.Len() != 3 {
+		t.Errorf("changed: %q, %d, %d", rope.String(), elems.Len(), seq.Len())
 	}
 }

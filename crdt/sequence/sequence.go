@@ -1,6 +1,10 @@
 package sequence
 
-import "github.com/atollsync/atoll/crdt/causal"
+import (
+	"fmt"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
 
 // Edit is a change to the merged sequence: at Pos, Deleted elements go, and then Inserted
 // new ones come, the local versions of which count up from LV.
@@ -43,6 +47,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	if n <= 0 {
 		return nil
 	}
+	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: max(pos, 0), kind: insertOp, low: lv, size: s.length}
 	low, concurrent := s.log.firstIn(h.Missing())
 	if !concurrent {
@@ -68,6 +73,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 // saw, by the ops lv, lv+1, ..., one each. What lies outside that sequence is not deleted. The
 // rest is as for Insert.
 func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, n int) []Edit {
+	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: pos, kind: deleteOp, low: lv, size: s.length}
 	low, concurrent := s.log.firstIn(h.Missing())
 	if !concurrent {
@@ -94,6 +100,13 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 		s.length -= e.Deleted
 	}
 	return edits
+}
+
+// expect panics unless lv is above all that s has: out of order, an op could only be misread.
+func (s *Sequence) expect(lv causal.LV) {
+	if n := len(s.log); n > 0 && lv < s.log[n-1].end() {
+		panic(fmt.Sprintf("sequence: op %d after op %d", lv, s.log[n-1].end()-1))
+	}
 }
 
 // clamp cuts a deletion to what lies in a sequence of the given length, and

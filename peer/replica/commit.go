@@ -9,7 +9,8 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// ErrVersion is returned by CommitAt and CommitAs for a version that the replica does not hold: fetch it first.
+// ErrVersion is returned by CommitAt, CommitAs and CommitOps for a version that the replica does not hold: fetch it
+// first. A version that ends inside a change is none.
 var ErrVersion = errors.New("replica: unknown version")
 
 // ErrActor is returned by CommitAs for an actor that cannot write at that version: one of
@@ -68,9 +69,9 @@ func (r *Replica) Commit(now int64, fn func(*crdt.Tx) error) (causal.Dot, error)
 // fresh, a new actor of this device, which is then kept for later use. It returns ErrVersion if the
 // replica does not hold the version.
 func (r *Replica) CommitAt(now int64, version causal.Version, fresh causal.Actor, fn func(*crdt.Tx) error) (causal.Dot, error) {
-	heads, ok := r.graph.LVs(version)
-	if !ok {
-		return causal.Dot{}, fmt.Errorf("%w %s", ErrVersion, version)
+	heads, err := r.heads(version)
+	if err != nil {
+		return causal.Dot{}, err
 	}
 	for _, a := range r.author.actors {
 		if r.mayWrite(a, heads) {
@@ -83,9 +84,9 @@ func (r *Replica) CommitAt(now int64, version causal.Version, fresh causal.Actor
 // CommitAs is CommitAt with the actor chosen by the caller. It returns ErrActor if it is not this
 // device's or has written something that is not in the version. No other process may write to actor.
 func (r *Replica) CommitAs(now int64, version causal.Version, actor causal.Actor, fn func(*crdt.Tx) error) (causal.Dot, error) {
-	heads, ok := r.graph.LVs(version)
-	if !ok {
-		return causal.Dot{}, fmt.Errorf("%w %s", ErrVersion, version)
+	heads, err := r.heads(version)
+	if err != nil {
+		return causal.Dot{}, err
 	}
 	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) {
 		return causal.Dot{}, fmt.Errorf("%w: %s", ErrActor, actor)
@@ -93,6 +94,21 @@ func (r *Replica) CommitAs(now int64, version causal.Version, actor causal.Actor
 	return r.commitAt(now, heads, actor, fn)
 }
 
+// heads returns the local versions of a version's dots, each of which must be the last op of a change.
+func (r *Replica) heads(version causal.Version) ([]causal.LV, error) {
+	heads, ok := r.graph.LVs(version)
+	if !ok {
+		return nil, fmt.Errorf("%w %s", ErrVersion, version)
+	}
+	for _, lv := range heads {
+		if r.chains.ChangeAt(lv).Span.End != lv+1 {
+			return nil, fmt.Errorf("%w %s: it ends inside a change", ErrVersion, version)
+		}
+	}
+	return heads, nil
+}
+
+// mayWrite reports whether all that a wrote is in the version.
 func (r *Replica) mayWrite(a causal.Actor, heads []causal.LV) bool {
 	last := r.graph.Last(a)
 	if last == 0 {

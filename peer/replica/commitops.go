@@ -18,9 +18,9 @@ var ErrOps = errors.New("replica: ops that cannot be committed")
 // ascending by slice (the first step of their paths), with their Len set. Positions are not
 // checked: as for any change, an insert beyond the end goes to the end.
 func (r *Replica) CommitOps(now int64, version causal.Version, actor causal.Actor, ops []crdt.Op) (causal.Dot, error) {
-	heads, ok := r.graph.LVs(version)
-	if !ok {
-		return causal.Dot{}, fmt.Errorf("%w %s", ErrVersion, version)
+	heads, err := r.heads(version)
+	if err != nil {
+		return causal.Dot{}, err
 	}
 	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) {
 		return causal.Dot{}, fmt.Errorf("%w: %s", ErrActor, actor)
@@ -44,9 +44,9 @@ func (r *Replica) CommitOps(now int64, version causal.Version, actor causal.Acto
 
 // changeOf returns the change of actor that ops make at heads.
 func (r *Replica) changeOf(now int64, heads []causal.LV, actor causal.Actor, ops []crdt.Op) (*crdt.Change, error) {
-	ch := &crdt.Change{Actor: actor, Seq: r.graph.Last(actor) + 1, Time: min(max(now, 0), crdt.MaxTime)}
-	refs := make(map[causal.Actor]causal.Seq)
+	list := make([]*crdt.Op, len(ops))
 	for i := range ops {
+		list[i] = &ops[i]
 		path := ops[i].Path
 		if len(path) == 0 || i > 0 && ops[i-1].Path[0].Key > path[0].Key {
 			return nil, fmt.Errorf("%w: op %d is not in the order of slices", ErrOps, i)
@@ -61,38 +61,10 @@ func (r *Replica) changeOf(now int64, heads []causal.LV, actor causal.Actor, ops
 				if lv, ok := r.graph.LV(d); !ok || !r.graph.Contains(heads, lv) {
 					return nil, fmt.Errorf("%w: op %d: element %s is not in the version", ErrOps, i, d)
 				}
-				refs[d.Actor] = 0
-			}
-			if d := step.Birth; !d.IsZero() && d.Actor != actor {
-				refs[d.Actor] = 0
 			}
 		}
 	}
-	for _, h := range heads {
-		if d := r.graph.Dot(h); d.Actor != actor {
-			refs[d.Actor] = d.Seq
-		}
-	}
-	for a, seq := range refs {
-		ch.Refs = append(ch.Refs, causal.Dot{Actor: a, Seq: seq})
-	}
-	slices.SortFunc(ch.Refs, causal.Dot.Compare)
-	number := func(a causal.Actor) int {
-		i, ok := slices.BinarySearchFunc(ch.Refs, a, func(d causal.Dot, a causal.Actor) int { return d.Actor.Compare(a) })
-		if !ok {
-			return 0 // the change's own actor
-		}
-		return i + 1
-	}
-	for i := range ops {
-		slice := ops[i].Path[0].Key
-		if n := len(ch.Groups); n == 0 || ch.Groups[n-1].Slice != slice {
-			ch.Groups = append(ch.Groups, crdt.Group{Slice: slice})
-		}
-		g := &ch.Groups[len(ch.Groups)-1]
-		g.Len += ops[i].Len
-		g.Ops = crdt.AppendOp(g.Ops, &ops[i], number)
-	}
+	ch := crdt.NewChange(actor, r.graph.Last(actor)+1, min(max(now, 0), crdt.MaxTime), r.graph.Version(heads), list)
 	if err := ch.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOps, err)
 	}

@@ -170,12 +170,20 @@ func TestCommitAtAnEarlierVersion(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	unknown := causal.Version{{Actor: d.actor, Seq: 1000}}
-	if _, err := d.r.CommitAt(7, unknown, d.newActor(), insert(0, "?")); !errors.Is(err, replica.ErrVersion) {
-		t.Errorf("an unknown version: %v", err)
-	}
-	if _, err := d.r.CommitOps(7, unknown, d.newActor(), []crdt.Op{op}); !errors.Is(err, replica.ErrVersion) {
-		t.Errorf("ops at an unknown version: %v", err)
+	for what, v := range map[string]causal.Version{
+		"an unknown version":       {{Actor: d.actor, Seq: 1000}},
+		"the inside of a change":   {{Actor: d.actor, Seq: 2}},
+		"a version without actors": {{Seq: 1}},
+	} {
+		if _, err := d.r.CommitAt(7, v, d.newActor(), insert(0, "?")); !errors.Is(err, replica.ErrVersion) {
+			t.Errorf("at %s: %v", what, err)
+		}
+		if _, err := d.r.CommitAs(7, v, d.newActor(), insert(0, "?")); !errors.Is(err, replica.ErrVersion) {
+			t.Errorf("as, at %s: %v", what, err)
+		}
+		if _, err := d.r.CommitOps(7, v, d.newActor(), []crdt.Op{op}); !errors.Is(err, replica.ErrVersion) {
+			t.Errorf("ops at %s: %v", what, err)
+		}
 	}
 	for what, bad := range map[string]crdt.Op{
 		"a length that is not the text's": {Code: op.Code, Len: 2, Path: op.Path, Text: "Z"},

@@ -115,6 +115,13 @@ func (d *Disk) Keys() []string {
 	return slices.Sorted(maps.Keys(d.view))
 }
 
+// Value returns what is under key, nil if there is nothing.
+func (d *Disk) Value(key string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.view[key])
+}
+
 // Damage replaces the value under key with what f makes of it, nil to remove it, as if it were written and synced.
 func (d *Disk) Damage(key string, f func(value []byte) []byte) {
 	d.mu.Lock()

@@ -1,0 +1,86 @@
+package replica
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+func genSummary() *rapid.Generator[summary] {
+	return rapid.Custom(func(t *rapid.T) summary {
+		var s summary
+		for i := range 8 {
+			if seq := rapid.Uint64Range(0, 2).Draw(t, "seq"); seq > 0 {
+				tip := crdt.Tip{Actor: causal.Actor{Nonce: [8]byte{byte(i)}}, Seq: causal.Seq(seq)}
+				tip.Hash[0] = byte(rapid.IntRange(1, 2).Draw(t, "hash"))
+				s = append(s, tip)
+			}
+		}
+		return s
+	})
+}
+
+// TestSummaryDifference: a base and the difference to it give back the summary, whichever of the two has more: also a device
+// that lost some of what it once shared is understood.
+func TestSummaryDifference(t *testing.T) {
+	less := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s, base := genSummary().Draw(t, "s"), genSummary().Draw(t, "base")
+		d := s.difference(base)
+		if got := base.with(d); !slices.Equal(got, s) {
+			t.Fatalf("%v and %v give %v, not %v", base, d, got, s)
+		}
+		if len(d) > 0 == slices.Equal(s, base) {
+			t.Fatalf("the difference of %v and %v is %v", s, base, d)
+		}
+		if slices.ContainsFunc(d, func(t crdt.Tip) bool { return t.Seq == 0 }) {
+			less++
+		}
+		a, b := crdt.StoreID{1}, crdt.StoreID{2}
+		if s.digest(a) == s.digest(b) || (s.digest(a) == base.digest(a)) != slices.Equal(s, base) {
+			t.Fatal("digests are equal where they should not be, or the reverse")
+		}
+	})
+	if less == 0 {
+		t.Error("no base had an actor that the summary lacks")
+	}
+}
+
+// TestWithout compares subtraction of spans with that of sets.
+func TestWithout(t *testing.T) {
+	gen := rapid.Custom(func(t *rapid.T) []causal.Span {
+		var out []causal.Span
+		at := causal.LV(0)
+		for range rapid.IntRange(0, 5).Draw(t, "spans") {
+			at += causal.LV(rapid.IntRange(1, 3).Draw(t, "gap"))
+			end := at + causal.LV(rapid.IntRange(1, 4).Draw(t, "len"))
+			out = append(out, causal.Span{Start: at, End: end})
+			at = end
+		}
+		return out
+	})
+	in := func(spans []causal.Span, lv causal.LV) bool {
+		return slices.ContainsFunc(spans, func(s causal.Span) bool { return s.Contains(lv) })
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		spans, cut := gen.Draw(t, "spans"), gen.Draw(t, "cut")
+		got := without(slices.Clone(spans), cut)
+		n := uint64(0)
+		for lv := range causal.LV(50) {
+			want := in(spans, lv) && !in(cut, lv)
+			if in(got, lv) != want {
+				t.Fatalf("%v without %v is %v", spans, cut, got)
+			}
+			if want {
+				n++
+			}
+		}
+		if total(got) != n {
+			t.Fatalf("%v without %v is %v: %d ops, not %d", spans, cut, got, total(got), n)
+		}
+	})
+}
