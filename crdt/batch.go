@@ -211,6 +211,7 @@ type batchDecoder struct {
 	refs   []causal.Dot // room for Refs
 	groups []Group      // room for Groups
 	items  int          // refs and groups so far
+	left   int          // changes still to be read
 	slices []string     // slice names seen lately
 }
 
@@ -348,6 +349,7 @@ func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
 	slab := make([]Change, total)
 	d.batch.Changes = make([]*Change, total)
 	at := 0
+	d.left = total
 	for _, s := range segments {
 		data := s.data
 		for range s.count {
@@ -360,6 +362,7 @@ func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
 			}
 			d.batch.Changes[at] = ch
 			at++
+			d.left--
 		}
 		if len(data) > 0 {
 			d.reason = "bytes after the last change"
@@ -377,7 +380,7 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 		return nil, false
 	}
 	if n > 0 {
-		ch.Refs = take(&d.refs, n/2)
+		ch.Refs = take(&d.refs, n/2, d.left)
 		for i := range ch.Refs {
 			var ri int
 			if ri, b, ok = d.readActor(b); !ok {
@@ -398,7 +401,7 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 	if !ok || n%3 != 0 || n/3 > MaxGroups || !d.count(n/3) {
 		return nil, false
 	}
-	ch.Groups = take(&d.groups, n/3)
+	ch.Groups = take(&d.groups, n/3, d.left)
 	length := 0
 	for i := range ch.Groups {
 		g := &ch.Groups[i]
@@ -484,10 +487,10 @@ func (d *batchDecoder) readSigs(b []byte) ([]byte, bool) {
 	return b, true
 }
 
-// take cuts n items off room, which it refills in larger pieces.
-func take[T any](room *[]T, n int) []T {
+// take cuts n items off room, which it refills in pieces for the left changes that may still want some.
+func take[T any](room *[]T, n, left int) []T {
 	if len(*room) < n {
-		*room = make([]T, max(n, 256))
+		*room = make([]T, max(n, min(left, 256)))
 	}
 	out := (*room)[:n:n]
 	*room = (*room)[n:]

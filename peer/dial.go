@@ -52,6 +52,7 @@ type contact struct {
 	sources  source
 	stores   map[crdt.StoreID]source // it is said to be a member of
 	failures int
+	lastErr  error // of the last dial, nil if it worked
 	next     time.Time
 	dialing  bool
 	// idle: it was met and shares no store. It is dialled again when that may have changed.
@@ -173,6 +174,20 @@ func (d *dialer) expects(p peer.ID, id crdt.StoreID) bool {
 	defer d.mu.Unlock()
 	c := d.contacts[p]
 	return c != nil && c.stores[id]&sourceMember != 0
+}
+
+// unreachable returns how many of those said to be members of a store were dialled in vain, of how many.
+func (d *dialer) unreachable(id crdt.StoreID) (failed, all int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.contacts {
+		if _, ok := c.stores[id]; ok {
+			if all++; c.lastErr != nil {
+				failed++
+			}
+		}
+	}
+	return failed, all
 }
 
 // configured reports whether the user asked for a connection to p.
@@ -318,6 +333,7 @@ func (d *dialer) dial(c *contact) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.dialing = false
+	c.lastErr = err
 	defer d.rouse()
 	if err == nil {
 		c.failures = 0

@@ -15,8 +15,8 @@
 //
 // Where things are: node.go the device and its stores; store.go what one store
 // offers; commit.go the one way anything becomes durable, shown and sent; watch.go
-// and history.go events and the past; network.go what Run runs; host.go libp2p; session.go
-// and hello.go the stream between two nodes, frame.go and seal.go its bytes; dial.go,
+// and history.go events and the past; network.go what Run runs, house.go what it does now and
+// then; host.go libp2p; session.go and hello.go the stream between two nodes, outqueue.go, frame.go and seal.go its bytes; dial.go,
 // discovery.go and exchange.go who to talk to; gossip.go and gossiphost.go the fast path.
 //
 // Rules that hold everywhere: nothing is shown or sent before it is durable; what a

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"log/slog"
 	"os"
 	"time"
 
@@ -13,63 +12,53 @@ import (
 	"github.com/atollsync/atoll/storage"
 )
 
-// A device writes while it is offline, and another one gets it when they meet.
+// A device writes while it is offline, and another one gets it when they meet. What stands
+// between the two marks is the first code in README.md; a test keeps them the same.
 func ExampleNode() {
 	dir, err := os.MkdirTemp("", "atoll")
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	loopback := []string{"/ip4/127.0.0.1/tcp/0"}
+	invite := func(t peer.Ticket) { go oatmeal(ctx, dir, loopback, t) }
 
+	// README
 	db, err := storage.Open(dir + "/data") // badger; mints this device's key once
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer db.Close()
-	node, err := peer.Open(peer.Config{Storage: db, NoMDNS: true, Logger: quiet, Listen: loopback}) // an offline device already: no goroutine, no network
-	if err != nil {
-		log.Fatal(err)
-	}
+	node, err := peer.Open(peer.Config{Storage: db, Listen: loopback, NoMDNS: true})
+	check(err) // an offline device already: no goroutine, no network
 	defer node.Close()
 
 	list, err := node.Create(ctx, "groceries") // later node.Store("groceries"); elsewhere node.Join(ctx, ticket)
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	dot, err := list.Update(ctx, func(tx *crdt.Tx) error { // atomic, durable on return, works offline
 		tx.Map("items").Map("milk").Put("qty", 2) // a bad argument sticks, and Update returns it
 		tx.Counter("visits").Add(1)
 		tx.Text("notes").Insert(0, "call mum")
 		return nil
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	var seen crdt.Version
-	list.View(func(s *crdt.State) error {
+	err = list.View(func(s *crdt.State) error { // what is shown is durable
 		seen = s.Version()
 		fmt.Println(s.Map("items").JSON())
 		return nil
 	})
+	check(err)
 
-	go node.Run(ctx) // the network, until ctx ends
-	defer oatmeal(ctx, dir, node, list)()
-
+	go node.Run(ctx)                                // the network, until ctx ends
+	check(node.Up(ctx))                             // the ticket says where to find this device
+	invite(list.Ticket())                           // another device: Join, put items/oatmeal/qty 1
 	for event, err := range list.Watch(ctx, seen) { // local and remote, causal order, each change once
-		if err != nil {
-			log.Fatal(err)
-		}
-		for _, edit := range event.Edits {
-			fmt.Println(edit.Path, "became", edit.New)
-		}
+		check(err)
+		fmt.Println(event.Edits[0].Path, "became", event.Edits[0].New)
 		break
 	}
-	if err := list.Delivered(ctx, dot, peer.Reach{Devices: 1}); err != nil {
-		log.Fatal(err)
-	}
+	check(list.Delivered(ctx, dot, peer.Reach{Devices: 1}))
 	fmt.Println("delivered")
+	// README
 
 	// Output:
 	// {"milk":{"qty":2}}
@@ -77,37 +66,26 @@ func ExampleNode() {
 	// delivered
 }
 
-var (
-	quiet    = slog.New(slog.DiscardHandler)
-	loopback = []string{"/ip4/127.0.0.1/tcp/0"}
-)
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
 
-// oatmeal is what another device does. It returns how to turn it off.
-func oatmeal(ctx context.Context, dir string, host *peer.Node, list *peer.Store) (stop func()) {
-	if err := host.Up(ctx); err != nil { // the ticket says where it listens
-		log.Fatal(err)
-	}
+// oatmeal is what the other device does, until ctx ends.
+func oatmeal(ctx context.Context, dir string, listen []string, ticket peer.Ticket) {
 	db, err := storage.Open(dir + "/other")
-	if err != nil {
-		log.Fatal(err)
-	}
-	node, err := peer.Open(peer.Config{Storage: db, NoMDNS: true, Logger: quiet, Listen: loopback})
-	if err != nil {
-		log.Fatal(err)
-	}
-	go node.Run(ctx)
-	joined, err := node.Join(ctx, list.Ticket())
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := joined.Update(ctx, func(tx *crdt.Tx) error {
+	check(err)
+	defer db.Close()
+	node, err := peer.Open(peer.Config{Storage: db, Listen: listen, NoMDNS: true})
+	check(err)
+	defer node.Close()
+	list, err := node.Join(ctx, ticket)
+	check(err)
+	_, err = list.Update(ctx, func(tx *crdt.Tx) error {
 		tx.Map("items").Map("oatmeal").Put("qty", 1)
 		return nil
-	}); err != nil {
-		log.Fatal(err)
-	}
-	return func() {
-		node.Close()
-		db.Close()
-	}
+	})
+	check(err)
+	node.Run(ctx)
 }

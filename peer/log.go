@@ -8,7 +8,6 @@ const (
 	logAddrs   = "addrs"
 	logError   = "err"
 	logFork    = "fork"
-	logReason  = "reason"
 	logMessage = "message"
 	logShared  = "shared"
 	logTicket  = "ticket"

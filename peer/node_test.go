@@ -424,6 +424,15 @@ func TestForgetWhileConnected(t *testing.T) {
 	converged(t, sa, sb)
 }
 
+// A device says when it cannot reach anybody.
+func TestNobodyThere(t *testing.T) {
+	a, b := newDevice(t, "a").run(), newDevice(t, "b").run()
+	ticket := a.create("list").Ticket()
+	a.halt()
+	sb := b.join(ticket)
+	eventually(t, "b says that nobody is there", func() bool { return strings.Contains(sb.Status().Problem, "reached") })
+}
+
 func TestRunTwice(t *testing.T) {
 	a := newDevice(t, "a").run()
 	if err := a.Run(ctxFor(t)); !errors.Is(err, ErrRunning) {

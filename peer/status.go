@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -126,6 +127,10 @@ func (n *Node) Status() Status {
 // Status returns the state of the store.
 func (s *Store) Status() StoreStatus {
 	st := StoreStatus{Name: s.Name(), ID: s.id, Created: s.node.created(s.id), Appends: s.appends.Load()}
+	failed, all := 0, 0
+	if w := s.node.network(); w != nil && s.members.Load() == 0 {
+		failed, all = w.dialer.unreachable(s.id)
+	}
 	s.mu.Lock() // not for reading only: the replica works out its digest when asked
 	defer s.mu.Unlock()
 	st.Err = s.fault
@@ -139,6 +144,9 @@ func (s *Store) Status() StoreStatus {
 	st.Slices = s.rep.State().Slices()
 	st.Connected = len(s.links)
 	st.Gossip = s.topic != nil
+	if failed > 0 && failed == all {
+		st.Problem = fmt.Sprintf("none of the %d known members can be reached at the addresses known", all)
+	}
 	if len(s.refused) > 0 && len(s.known) == 0 {
 		names := make([]string, 0, len(s.refused))
 		for d := range s.refused {

@@ -120,6 +120,9 @@ func (l *Log) decode(r blockRecord, content *recordContent) ([]*crdt.Batch, erro
 // cacheBytes bounds the decoded batches a DB keeps, by their encoded size.
 const cacheBytes = 8 << 20
 
+// batchOverhead is about what a decoded batch of one change takes beside its bytes.
+const batchOverhead = 1 << 10
+
 // batchCache keeps the decoded batches that were used last: a batch just appended is
 // about to be sent to every peer. It is safe for concurrent use.
 type batchCache struct {
@@ -157,8 +160,7 @@ func (c *batchCache) get(key cacheKey) []*crdt.Batch {
 }
 
 func (c *batchCache) add(key cacheKey, batches []*crdt.Batch, size int) {
-	// Small batches take more than their bytes.
-	size += 1 << 10
+	size += len(batches) * batchOverhead
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.items[key] != nil || size > c.limit {

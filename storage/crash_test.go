@@ -176,7 +176,7 @@ func (s *script) forget() error {
 func TestCrashEverywhere(t *testing.T) {
 	main, gone := newScriptHistories()
 	crashes, lost, kept, overlaps, merges := 0, 0, 0, 0, 0
-	for at := 0; ; at++ {
+	for at := 0; ; at += stride {
 		disk := storagetest.NewDisk(uint64(at))
 		s := &script{main: main, gone: gone, attempt: func(do func() error) error { return do() }}
 		disk.CrashAfter(at)
@@ -198,7 +198,7 @@ func TestCrashEverywhere(t *testing.T) {
 			merges++
 		}
 		losses := []storagetest.Loss{storagetest.LoseAll, storagetest.LoseNone, storagetest.LoseSome}
-		if at%2 == 1 {
+		if at/stride%2 == 1 {
 			losses[1] = storagetest.LoseLast
 		}
 		for _, loss := range losses {
@@ -218,7 +218,7 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 	t.Logf("%d crashes, %d while or after merging; %d times more than was acknowledged survived, %d times not; %d times both merged blocks and parts were there",
 		crashes, merges, kept, lost, overlaps)
-	if crashes < 150 || kept < 20 || lost < 50 || overlaps < 20 || merges < 20 {
+	if crashes < 150/stride || kept < 20/stride || lost < 50/stride || overlaps < 20/stride || merges < 20/stride {
 		t.Error("the faults did not happen")
 	}
 }
@@ -324,7 +324,7 @@ func (s *script) check(t *testing.T, name string, disk *storagetest.Disk) causal
 func TestWriteErrors(t *testing.T) {
 	main, gone := newScriptHistories()
 	var sum script
-	for at := 0; ; at++ {
+	for at := 0; ; at += stride {
 		disk := storagetest.NewDisk(uint64(at))
 		s := &script{main: main, gone: gone}
 		s.attempt = func(do func() error) error {
@@ -358,7 +358,7 @@ func TestWriteErrors(t *testing.T) {
 		sum.failedMerges += s.failedMerges
 	}
 	t.Logf("%d failures, %d of them appends, %d merges", sum.failures, sum.failedAppends, sum.failedMerges)
-	if sum.failures < 150 || sum.failedAppends < 100 || sum.failedMerges < 10 {
+	if sum.failures < 150/stride || sum.failedAppends < 100/stride || sum.failedMerges < 10/stride {
 		t.Error("the faults did not happen")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -245,6 +246,15 @@ func TestWatchRunning(t *testing.T) {
 	}
 	if want := []string{"n = 0", "n = 1 (was 0)", "n = 2 (was 1)", "n = 3 (was 2)", "n = 4 (was 3)", "n = 5 (was 4)"}; !slices.Equal(edits, want) {
 		t.Errorf("watch told of %q, want %q", edits, want)
+	}
+	body, err := c.do(t.Context(), http.MethodGet, "/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	metrics, err := io.ReadAll(body)
+	if err != nil || !strings.Contains(string(metrics), "\natoll_") {
+		t.Errorf("/metrics: %v, %.200q", err, metrics)
 	}
 	py.stop()
 	px.stop()

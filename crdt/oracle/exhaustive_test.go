@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/atollsync/atoll/crdt"
@@ -13,7 +14,7 @@ import (
 )
 
 var (
-	depthFlag = flag.Int("oracle.depth", defaultDepth, "compare every event graph of up to so many changes (5 takes an hour or so)")
+	depthFlag = flag.Int("oracle.depth", defaultDepth, "compare every event graph of up to so many changes (5 takes an hour or so: add -timeout 0)")
 	graphFlag = flag.String("oracle.graph", "", "compare this event graph alone, as a failure prints it")
 )
 
@@ -48,22 +49,31 @@ func TestExhaustive(t *testing.T) {
 		t.Skip("one graph only: see TestGraph")
 	}
 	percent := debug.SetGCPercent(1600) // next to nothing of much garbage is live
-	t.Cleanup(func() { debug.SetGCPercent(percent) })
+	var total atomic.Int64
+	t.Cleanup(func() {
+		debug.SetGCPercent(percent)
+		t.Logf("%d event graphs in all", total.Load())
+	})
 	for _, k := range kits {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
+			if len(k.candidates) > 6 {
+				t.Fatalf("%d candidates, at most 6 end in time", len(k.candidates))
+			}
 			graphs := 0
 			for _, c := range []clock{forward, backward} {
 				x := &explorer{t: t, kit: k, clock: c, depth: *depthFlag}
 				x.extend()
 				graphs += x.compared
 			}
-			// Raw ops go with every graph. Intents that come to nothing (a delete where nothing stands) make none.
+			// Raw ops go with every graph. Intents that come to nothing (a delete where nothing stands) make no
+			// change, and graphs of those are none.
 			floor := 2 * packedGraphs(*depthFlag, len(k.candidates))
 			if k.candidates[0].tx != nil {
 				floor /= 20
 			}
 			t.Logf("%d event graphs of up to %d changes, at least %d expected", graphs, *depthFlag, floor)
+			total.Add(int64(graphs))
 			if graphs < floor {
 				t.Errorf("compared %d event graphs, want at least %d", graphs, floor)
 			}

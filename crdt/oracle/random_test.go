@@ -50,8 +50,12 @@ func TestRandom(t *testing.T) {
 	if t.Failed() || graphs < 50 {
 		return
 	}
-	for _, what := range []string{"merge", "committed", "raw", "damaged", "at an older version", "taken back", "void", "unknown",
-		"several standing", "several maximal writes", "several slices", "element hidden"} {
+	expected := []string{"merge", "committed", "raw", "damaged", "at an older version", "taken back", "void", "unknown",
+		"several standing", "several slices"}
+	if graphs >= 1000 {
+		expected = append(expected, "several maximal writes", "element hidden") // a short run may miss them
+	}
+	for _, what := range expected {
 		if seen[what] == 0 {
 			t.Errorf("%s: never happened in %d graphs", what, graphs)
 		}

@@ -29,6 +29,7 @@ type peer struct {
 
 	proved map[causal.Actor]bool // since Connect it was sent the own branch
 	proofs []causal.Dot          // of these it is to be sent
+	proof  int                   // bytes of that sent since Connect
 
 	// What goes to it.
 	todo     []causal.Span // not sent yet

@@ -38,6 +38,9 @@ func (f Fork) String() string {
 // maxEvidence is the size up to which the batch that shows a fork is kept.
 const maxEvidence = 256 << 10
 
+// maxProof bounds what is sent to one peer to show it forks, since that is not under the credit window.
+const maxProof = 1 << 20
+
 // forkTable holds one fork per actor, sorted by actor.
 type forkTable struct {
 	limit int

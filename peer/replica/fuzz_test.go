@@ -3,6 +3,7 @@ package replica_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"reflect"
 	"testing"
 
@@ -76,14 +77,22 @@ func FuzzRestorePeer(f *testing.F) {
 // FuzzStep hands a replica in the middle of an exchange any two messages, by stream or by gossip. An error changes nothing;
 // without one, what it holds is what its disk then gives back.
 func FuzzStep(f *testing.F) {
-	_, messages := meeting(f)
+	w, messages := meeting(f)
+	from, peers, records := w.devices[1].id, w.devices[0].peers, w.devices[0].records
 	for _, m := range messages {
 		f.Add(m.AppendTo(nil), messages[replica.ChangesType].AppendTo(nil), false)
 		f.Add(messages[replica.HaveType].AppendTo(nil), m.AppendTo(nil), true)
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte, gossip bool) {
-		w, _ := meeting(t)
-		d, from := w.devices[0], w.devices[1].id
+		d := w.devices[0].clone("a")
+		d.peers, d.records = maps.Clone(peers), maps.Clone(records)
+		if err := d.start(); err != nil {
+			t.Fatal(err)
+		}
+		d.r.Connect(from, w.now)
+		if err := d.drive(func(causal.Device, bool, []byte) {}); err != nil {
+			t.Fatal(err)
+		}
 		for _, b := range [][]byte{first, second} {
 			before := frozen(d)
 			if err := d.step(from, gossip, b, w.now); err != nil {

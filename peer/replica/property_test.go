@@ -24,6 +24,9 @@ func TestRandomSchedules(t *testing.T) {
 		return
 	}
 	t.Logf("faults: %v", faults)
+	if faults["runs"] < 100 {
+		return // too few to expect each of them
+	}
 	for _, fault := range []string{"dropped", "swallowed", "doubled", "late", "overtaken", "gap", "crash before fsync", "crash after fsync",
 		"lost at a device that was down", "forgot its peers", "new actor", "compared with the oracle"} {
 		if faults[fault] == 0 {
@@ -114,6 +117,7 @@ func randomSchedule(t *rapid.T, faults map[string]int) {
 	for fault, n := range w.faults {
 		faults[fault] += n
 	}
+	faults["runs"]++
 	faults["seconds to converge, at most"] = max(second, faults["seconds to converge, at most"])
 }
 

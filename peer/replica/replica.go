@@ -56,29 +56,30 @@ type Replica struct {
 	wall int64 // the last time given
 	now  int64 // milliseconds that have passed; never goes back
 
-	peers   map[causal.Device]*peer
-	order   []*peer   // the same, by device
-	gossip  bool      // the store has a topic
-	marks   []mark    // how long the graph was at past ticks
-	grown   causal.LV // the graph's length at the last tick
-	grownAt int64     // and the last tick at which it was another
-	seen    uint64    // counts Connects, to tell who was here last
-	pending crdt.Pending
-	own     ownSummary
-	author  authoring
-	records recordTable
-	forks   forkTable
-	skewed  map[causal.Actor]int64 // how far ahead of the clock, in ms
-	refused uint64                 // pending batches that turned out invalid
+	peers    map[causal.Device]*peer
+	order    []*peer   // the same, by device
+	gossip   bool      // the store has a topic
+	marks    []mark    // how long the graph was at past ticks
+	streamed bool      // since the last tick something new came on a stream
+	grown    causal.LV // the graph's length at the last tick
+	grownAt  int64     // and the last tick at which it was another
+	seen     uint64    // counts Connects, to tell who was here last
+	pending  crdt.Pending
+	own      ownSummary
+	author   authoring
+	records  recordTable
+	forks    forkTable
+	skewed   map[causal.Actor]int64 // how far ahead of the clock, in ms
+	refused  uint64                 // pending batches that turned out invalid
 
 	sealed causal.LV
 	out    output
 }
 
-// mark says that the ops before lv were in blocks at a tick at time at.
+// mark says that the ops before lv may be forwarded from a time on.
 type mark struct {
-	at int64
-	lv causal.LV
+	from int64
+	lv   causal.LV
 }
 
 // New returns a replica of an empty log; Restore replays what the log holds. It returns
@@ -200,7 +201,10 @@ func (r *Replica) Step(from causal.Device, m Message, now int64) error {
 		p.wantHave(false)
 		return nil
 	case *Changes:
-		return r.stepChanges(from, p, m)
+		n := r.graph.Len()
+		err := r.stepChanges(from, p, m)
+		r.streamed = r.streamed || r.graph.Len() > n
+		return err
 	case *Ack:
 		return r.stepAck(p, m)
 	case *Digest:
@@ -274,25 +278,27 @@ func (r *Replica) Tick(now int64) {
 const forwardAfter = 1_000
 
 // tickForward queues what others wrote for peers not known to hold it, one whole tick after it came:
-// by then their Acks have mostly said that they do.
+// by then their Acks have mostly said that they do. What may still come to them by gossip waits longer.
 func (r *Replica) tickForward() {
-	wait := int64(0)
-	if r.gossip {
-		wait = forwardAfter
-	}
-	i := 0
-	for i < len(r.marks) && r.now-r.marks[i].at >= wait {
-		i++
-	}
-	if i > 0 {
-		lv := r.marks[i-1].lv
-		for _, p := range r.order {
-			r.extend(p, lv)
+	due := 0
+	for i := range r.marks {
+		if r.now >= r.marks[i].from {
+			due = i + 1
 		}
-		r.marks = slices.Delete(r.marks, 0, i)
+	}
+	if due > 0 {
+		for _, p := range r.order {
+			r.extend(p, r.marks[due-1].lv)
+		}
+		r.marks = slices.Delete(r.marks, 0, due)
 	}
 	// What is not sealed ends in no signature, and so in the middle of what can be sent.
 	if len(r.marks) == 0 || r.marks[len(r.marks)-1].lv != r.sealed {
-		r.marks = append(r.marks, mark{at: r.now, lv: r.sealed})
+		m := mark{from: r.now + 1, lv: r.sealed}
+		if r.gossip && !r.streamed {
+			m.from = r.now + forwardAfter
+		}
+		r.marks = append(r.marks, m)
+		r.streamed = false
 	}
 }

@@ -69,7 +69,8 @@ func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
 		if err != nil {
 			return out, err
 		}
-		if m != nil {
+		if m != nil && p.proof+len(m.Batch) <= maxProof {
+			p.proof += len(m.Batch)
 			say(m)
 		}
 	}
