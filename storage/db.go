@@ -255,13 +255,35 @@ func (db *DB) Log(id crdt.StoreID) (*Log, error) {
 	return l, nil
 }
 
-// DiskUsage returns the bytes that the data takes on disk, 0 if the datastore cannot tell.
-func (db *DB) DiskUsage() (uint64, error) {
-	n, err := datastore.DiskUsage(context.Background(), db.ds)
+// DiskUsage returns the bytes that the data takes on disk, 0 if the datastore cannot tell. Of a
+// directory it adds up the files: what badger says of itself may be a minute old.
+func (db *DB) DiskUsage() (n uint64, err error) {
+	if db.dir == "" {
+		n, err = datastore.DiskUsage(context.Background(), db.ds)
+	} else {
+		n, err = fileBytes(db.dir)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("disk usage: %w", err)
 	}
 	return n, nil
+}
+
+// fileBytes returns how many bytes the files under dir hold. Files that go away meanwhile do not count.
+func fileBytes(dir string) (n uint64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			var info fs.FileInfo
+			if info, err = e.Info(); err == nil {
+				n += uint64(info.Size())
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return n, err
 }
 
 // Collect gives the disk space of deleted records back, as far as the datastore can. It may take

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/peer"
 )
 
 // catchUpPatience bounds how long the second node may take to catch up.
@@ -131,29 +132,50 @@ func (n *localNode) authorSequential(ctx context.Context, s *session, p *progres
 	return context.Cause(ctx)
 }
 
+// authoredAtOnce is how many transactions of a concurrent session become durable with one write.
+const authoredAtOnce = 512
+
 // authorConcurrent writes a concurrent session, each transaction at its parents' version by the actor of its agent.
 func (n *localNode) authorConcurrent(ctx context.Context, s *session, p *progress) error {
 	versions := make([]crdt.Version, len(s.Txns))
-	for i, t := range s.Txns {
-		var seen crdt.Version
-		for _, parent := range t.Parents {
-			seen = append(seen, versions[parent]...)
-		}
-		slices.SortFunc(seen, crdt.Dot.Compare)
-		seen = slices.Compact(seen)
-		ops, err := patchOps(t)
+	for at := 0; at < len(s.Txns); at += authoredAtOnce {
+		end := min(at+authoredAtOnce, len(s.Txns))
+		err := n.store.UpdateMany(ctx, func(author peer.AuthorOps) error {
+			for i := at; i < end; i++ {
+				if err := authorOps(s, i, versions, author); err != nil {
+					return fmt.Errorf("author transaction %d: %w", i, err)
+				}
+			}
+			return nil
+		})
 		if err != nil {
-			return fmt.Errorf("transaction %d: %w", i, err)
+			return err
 		}
-		dot, err := n.store.UpdateOps(ctx, agentNonce(t.Agent), seen, ops)
-		if err != nil {
-			return fmt.Errorf("author transaction %d: %w", i, err)
-		}
-		versions[i] = seen
-		if !dot.IsZero() {
-			versions[i] = crdt.Version{dot}
-		}
-		p.set(int64(i + 1))
+		p.set(int64(end))
+	}
+	return nil
+}
+
+// authorOps writes the i-th transaction of s and notes the version it makes.
+func authorOps(s *session, i int, versions []crdt.Version, author peer.AuthorOps) error {
+	t := s.Txns[i]
+	var seen crdt.Version
+	for _, parent := range t.Parents {
+		seen = append(seen, versions[parent]...)
+	}
+	slices.SortFunc(seen, crdt.Dot.Compare)
+	seen = slices.Compact(seen)
+	ops, err := patchOps(t)
+	if err != nil {
+		return err
+	}
+	dot, err := author(agentNonce(t.Agent), seen, ops)
+	if err != nil {
+		return err
+	}
+	versions[i] = seen
+	if !dot.IsZero() {
+		versions[i] = crdt.Version{dot}
 	}
 	return nil
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -159,12 +156,8 @@ func (st storeStatus) write(w io.Writer, s style) {
 
 func (c *control) status(*http.Request) (any, error) {
 	st := c.node.Status()
-	disk, err := diskUse(c.db.Dir())
-	if err != nil {
-		return nil, err
-	}
 	out := deviceStatus{Dir: c.db.Dir(), Device: fmt.Sprintf("%x", st.Device[:]), ID: st.PeerID, Running: c.running && st.Running, Addrs: []string{},
-		Disk: disk, BytesIn: st.BytesIn, BytesOut: st.BytesOut, Notices: []string{}, Stores: []storeStatus{}, Peers: peerListings(st.Peers)}
+		Disk: st.DiskBytes, BytesIn: st.BytesIn, BytesOut: st.BytesOut, Notices: []string{}, Stores: []storeStatus{}, Peers: peerListings(st.Peers)}
 	out.Addrs = append(out.Addrs, st.Addrs...)
 	out.Notices = append(out.Notices, st.Notices...)
 	for _, s := range st.Stores {
@@ -175,30 +168,6 @@ func (c *control) status(*http.Request) (any, error) {
 		out.Stores = append(out.Stores, one)
 	}
 	return out, nil
-}
-
-// diskUse returns how many bytes the files under dir hold. (What the datastore says of itself is a minute old.)
-func diskUse(dir string) (uint64, error) {
-	var n uint64
-	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return ignoreMissing(err)
-		}
-		info, err := e.Info()
-		if err == nil {
-			n += uint64(info.Size())
-		}
-		return ignoreMissing(err)
-	})
-	return n, err
-}
-
-// ignoreMissing drops the error of a file that was deleted while it was looked at.
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 func (c *control) storeStatus(s peer.StoreStatus) (storeStatus, error) {
