@@ -62,7 +62,7 @@ const (
 func (c Config) withDefaults() (Config, error) {
 	var problems []error
 	if c.Storage == nil {
-		problems = append(problems, errors.New("Storage is required: see storage.Open"))
+		problems = append(problems, errors.New("no Storage: see storage.Open"))
 	}
 	if c.GossipAbove == 0 {
 		c.GossipAbove = defaultGossipAbove
@@ -82,7 +82,7 @@ func (c Config) withDefaults() (Config, error) {
 	for _, s := range c.Bootstrap {
 		info, err := parsePeerAddr(s)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("Bootstrap: %w", err))
+			problems = append(problems, fmt.Errorf("bootstrap: %w", err))
 			continue
 		}
 		c.bootstrap = append(c.bootstrap, info)
@@ -91,7 +91,7 @@ func (c Config) withDefaults() (Config, error) {
 	for _, s := range c.Listen {
 		a, err := ma.NewMultiaddr(s)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("Listen: %w", err))
+			problems = append(problems, fmt.Errorf("listen: %w", err))
 			continue
 		}
 		c.listen = append(c.listen, a)

@@ -210,14 +210,3 @@ func (r *byteReader) bytes(limit int) []byte {
 	r.b = r.b[n:]
 	return out
 }
-
-// take reads exactly n bytes.
-func (r *byteReader) take(n int) []byte {
-	if n > len(r.b) || r.bad {
-		r.bad, r.b = true, nil
-		return make([]byte, n)
-	}
-	out := r.b[:n]
-	r.b = r.b[n:]
-	return out
-}

@@ -18,14 +18,14 @@ type script struct {
 	main, gone *storagetest.History
 	// acked are how many ops of main the device was told are durable; put, deleted, dropped what else it
 	// was told, or had begun.
-	acked                      causal.LV
-	put, deleting, deleted     bool
-	peer, record               string // what was made durable
-	merged                     int
-	db                         *storage.DB
-	attempt                    func(do func() error) error
-	failures, failedAppends    int
-	failedMerges, failedOthers int
+	acked                   causal.LV
+	put, deleting, deleted  bool
+	peer, record            string // what was made durable
+	merged                  int
+	db                      *storage.DB
+	attempt                 func(do func() error) error
+	failures, failedAppends int
+	failedMerges            int
 }
 
 var scriptInfo = storage.StoreInfo{ID: storagetest.Store(1), Name: "main"}

@@ -45,7 +45,6 @@ type interaction struct {
 	links   map[link]bool // both directions
 	queue   []parcel
 	now     int64
-	limits  replica.Limits
 	digests map[string]string
 	drops   int
 	trace   strings.Builder

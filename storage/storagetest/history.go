@@ -132,14 +132,14 @@ func Read(l *storage.Log) ([]crdt.Accepted, error) {
 		return nil, err
 	}
 	if l.Len() != at {
-		return nil, fmt.Errorf("Len is %d after loading %d ops", l.Len(), at)
+		return nil, fmt.Errorf("log of %d ops after loading %d ops", l.Len(), at)
 	}
 	changes, err := Span(l, causal.Span{Start: 0, End: at + 10})
 	if err != nil {
 		return nil, err
 	}
 	if a, b := Fingerprint(loaded), Fingerprint(changes); a != b {
-		return nil, fmt.Errorf("Load gives %s, Changes gives %s", a, b)
+		return nil, fmt.Errorf("loading gives %s, Changes gives %s", a, b)
 	}
 	return loaded, nil
 }
