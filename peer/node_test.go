@@ -19,7 +19,7 @@ const patience = 60 * time.Second
 
 // device is a node under test with its own storage, on loopback.
 type device struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	db   *storage.DB
 	cfg  Config
@@ -29,12 +29,12 @@ type device struct {
 }
 
 // newDevice opens an offline device with storage in memory.
-func newDevice(t *testing.T, name string, opts ...func(*Config)) *device {
+func newDevice(t testing.TB, name string, opts ...func(*Config)) *device {
 	t.Helper()
 	return openDevice(t, name, storage.Memory(), opts...)
 }
 
-func openDevice(t *testing.T, name string, db *storage.DB, opts ...func(*Config)) *device {
+func openDevice(t testing.TB, name string, db *storage.DB, opts ...func(*Config)) *device {
 	t.Helper()
 	d := &device{t: t, name: name, db: db}
 	d.cfg = Config{
@@ -54,7 +54,7 @@ func openDevice(t *testing.T, name string, db *storage.DB, opts ...func(*Config)
 }
 
 // testWriter logs to the test while it runs.
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	defer func() { _ = recover() }() // a goroutine of a failed test may log after its end
@@ -134,7 +134,7 @@ func (d *device) store(name string) *Store {
 }
 
 // put writes m/key = value and returns the dot.
-func put(t *testing.T, s *Store, key string, value any) crdt.Dot {
+func put(t testing.TB, s *Store, key string, value any) crdt.Dot {
 	t.Helper()
 	dot, err := s.Update(context.Background(), func(tx *crdt.Tx) error {
 		tx.Map("m").Put(key, value)
@@ -146,7 +146,7 @@ func put(t *testing.T, s *Store, key string, value any) crdt.Dot {
 	return dot
 }
 
-func show(t *testing.T, s *Store) string {
+func show(t testing.TB, s *Store) string {
 	t.Helper()
 	var out string
 	if err := s.View(func(st *crdt.State) error { out = st.JSON(); return nil }); err != nil {
@@ -155,7 +155,7 @@ func show(t *testing.T, s *Store) string {
 	return out
 }
 
-func version(t *testing.T, s *Store) crdt.Version {
+func version(t testing.TB, s *Store) crdt.Version {
 	t.Helper()
 	var out crdt.Version
 	if err := s.View(func(st *crdt.State) error { out = st.Version(); return nil }); err != nil {
@@ -165,7 +165,7 @@ func version(t *testing.T, s *Store) crdt.Version {
 }
 
 // eventually waits until ok holds.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !ok() {
@@ -177,7 +177,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // converged waits until all stores are at the same version and show the same, and returns what they show.
-func converged(t *testing.T, stores ...*Store) string {
+func converged(t testing.TB, stores ...*Store) string {
 	t.Helper()
 	eventually(t, "the stores converge", func() bool {
 		for _, s := range stores[1:] {
@@ -196,7 +196,7 @@ func converged(t *testing.T, stores ...*Store) string {
 	return want
 }
 
-func ctxFor(t *testing.T) context.Context {
+func ctxFor(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)

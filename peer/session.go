@@ -3,10 +3,9 @@ package peer
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,9 +116,7 @@ func newSession(net *network, stream lnet.Stream, device crdt.Device, opened boo
 		settled: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(net.ctx)
-	rand64 := rand.Uint64 // the nonce only keeps the tags of two sessions apart; keys come from the secret
-	binary.BigEndian.PutUint64(s.nonce[:8], rand64())
-	binary.BigEndian.PutUint64(s.nonce[8:], rand64())
+	rand.Read(s.nonce[:]) // never fails
 	if !opened {
 		s.next = 1
 	}
