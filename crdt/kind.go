@@ -2,7 +2,7 @@ package crdt
 
 import "fmt"
 
-// Kind says what a container is and so what its ops mean (DESIGN: "The data model").
+// Kind says what a container is and so what its ops mean.
 // Two kinds never share content, even at one path. The numbers are part of the format.
 type Kind uint8
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,6 +112,9 @@ func (c *control) explain(err error) *failure {
 	}
 	f = &failure{Status: http.StatusUnprocessableEntity, Message: err.Error()}
 	switch {
+	case errors.Is(err, context.Canceled) || errors.Is(err, peer.ErrClosed):
+		// The caller cannot have gone: it would not ask why.
+		f.Status, f.Message = http.StatusServiceUnavailable, "the node has stopped"
 	case errors.Is(err, peer.ErrExists):
 		f.Status = http.StatusConflict
 		f.Hint = "atoll stores lists what is here; atoll rename frees the name"
