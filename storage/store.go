@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -121,8 +122,20 @@ func parseStoreInfo(b []byte) (StoreInfo, error) {
 	if n, err := d.DecodeArrayLen(); err != nil || n != storeFields {
 		return info, fmt.Errorf("no array of %d fields", storeFields)
 	}
+	// A length is compared with what is there before anything is allocated: the library does not.
+	next := func() ([]byte, error) {
+		n, err := d.DecodeBytesLen()
+		if err != nil {
+			return nil, err
+		}
+		if n > r.Len() {
+			return nil, io.ErrUnexpectedEOF
+		}
+		v := make([]byte, max(n, 0))
+		return v, d.ReadFull(v)
+	}
 	array := func(field string, into []byte) error {
-		v, err := d.DecodeBytes()
+		v, err := next()
 		if err != nil || len(v) != len(into) {
 			return fmt.Errorf("field %s: want %d bytes", field, len(into))
 		}
@@ -132,14 +145,15 @@ func parseStoreInfo(b []byte) (StoreInfo, error) {
 	if err := array("id", info.ID[:]); err != nil {
 		return info, err
 	}
-	var err error
-	if info.Name, err = d.DecodeString(); err != nil {
+	name, err := next()
+	if err != nil {
 		return info, fmt.Errorf("field name: %w", err)
 	}
+	info.Name = string(name)
 	if err := array("secret", info.Secret[:]); err != nil {
 		return info, err
 	}
-	actor, err := d.DecodeBytes()
+	actor, err := next()
 	if err == nil && len(actor) > 0 {
 		info.Actor, err = causal.ActorFromBytes(actor)
 	}
@@ -154,11 +168,11 @@ func parseStoreInfo(b []byte) (StoreInfo, error) {
 		return info, errors.New("field addrs: no array")
 	}
 	for range n {
-		a, err := d.DecodeString()
+		a, err := next()
 		if err != nil {
 			return info, fmt.Errorf("field addrs: %w", err)
 		}
-		info.Addrs = append(info.Addrs, a)
+		info.Addrs = append(info.Addrs, string(a))
 	}
 	if r.Len() > 0 {
 		return info, fmt.Errorf("%d bytes after the end", r.Len())
