@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,7 +26,7 @@ const (
 type app struct {
 	in       io.Reader
 	out, err io.Writer
-	dir      string // --dir; after start the default where none was given
+	dir      string // --dir; "" if not given
 	json     bool   // --json
 	started  bool   // the command line was understood and a command runs
 }
@@ -49,21 +51,20 @@ func (a *app) commands() []commandGroup {
 }
 
 // start runs before every command, once its flags and arguments have been understood.
-func (a *app) start(*cobra.Command, []string) error {
+func (a *app) start(cmd *cobra.Command, _ []string) error {
 	a.started = true
-	if a.dir == "" {
-		dir, err := defaultDir()
-		if err != nil {
-			return err
-		}
-		a.dir = dir
+	if a.dir == "" && cmd.Flags().Changed("dir") {
+		return usagef("--dir is empty: leave it out for %s", defaultDirHelp)
 	}
-	dir, err := filepath.Abs(a.dir)
-	if err != nil {
-		return err
-	}
-	a.dir = dir
 	return nil
+}
+
+// dataDir returns the data directory: --dir, or else the user's own.
+func (a *app) dataDir() (string, error) {
+	if a.dir != "" {
+		return filepath.Abs(a.dir)
+	}
+	return defaultDir()
 }
 
 const defaultDirHelp = "$XDG_DATA_HOME/atoll or ~/.local/share/atoll"
@@ -90,14 +91,16 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // errReported ends a command whose output already says what is wrong.
 var errReported = errors.New("atoll: a check failed")
 
-// exitStatus prints err for a person, or as JSON, and returns the exit status it calls for.
-func (a *app) exitStatus(err error) int {
+// exitStatus prints cmd's err for a person, or as JSON, and returns the exit status it calls for.
+func (a *app) exitStatus(cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
 	status := exitFailed
 	var usage usageError
-	if !a.started || errors.As(err, &usage) {
+	var f *failure
+	isFailure := errors.As(err, &f)
+	if !a.started || errors.As(err, &usage) || isFailure && f.Status == http.StatusBadRequest {
 		status = exitUsage
 	}
 	if errors.Is(err, errReported) {
@@ -107,11 +110,12 @@ func (a *app) exitStatus(err error) int {
 		err = errors.New("interrupted")
 	}
 	hint := ""
-	var f *failure
-	if errors.As(err, &f) {
+	switch {
+	case isFailure && f.Hint != "":
 		hint = f.Hint
-	}
-	if !a.started {
+	case status == exitUsage && cmd.HasParent():
+		hint = "usage: " + cmd.UseLine() + "; --help says more"
+	case status == exitUsage:
 		hint = "atoll --help lists the commands; atoll COMMAND --help says how to use one"
 	}
 	if a.json {
@@ -127,15 +131,39 @@ func (a *app) exitStatus(err error) int {
 
 var negativeNumber = regexp.MustCompile(`^-[0-9]`)
 
-// keepNegativeNumbers makes `atoll add visits -1` mean what it says: a flag parser would take -1 for
-// a flag. JSON allows the space that tells them apart.
-func keepNegativeNumbers(args []string) []string {
+// argumentMark begins an argument that a flag parser would take for a flag. No real argument holds a NUL.
+const argumentMark = "\x00"
+
+// markNegativeNumbers makes `atoll add visits -1` mean what it says, by marking what looks like a
+// negative number, unless it is the value of a flag.
+func markNegativeNumbers(root *cobra.Command, args []string) []string {
+	cmd, _, err := root.Find(args)
+	if err != nil || cmd == root {
+		return args
+	}
 	out := make([]string, len(args))
 	for i, arg := range args {
-		if negativeNumber.MatchString(arg) {
-			arg = " " + arg
-		}
 		out[i] = arg
+		if !negativeNumber.MatchString(arg) {
+			continue
+		}
+		if i > 0 {
+			name, _ := strings.CutPrefix(args[i-1], "--")
+			if f := cmd.Flag(name); f != nil && name != args[i-1] && f.NoOptDefVal == "" {
+				continue
+			}
+		}
+		out[i] = argumentMark + arg
 	}
 	return out
+}
+
+// unmarked takes the marks off a command's arguments before they are checked and used.
+func unmarked(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		for i, arg := range args {
+			args[i] = strings.TrimPrefix(arg, argumentMark)
+		}
+		return check(cmd, args)
+	}
 }

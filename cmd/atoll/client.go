@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,11 @@ type client struct {
 
 // with calls fn with a client of the data directory.
 func (a *app) with(ctx context.Context, fn func(*client) error) error {
-	c, err := dial(ctx, a.dir)
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	c, err := dial(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -232,7 +237,7 @@ func lines[T any](ctx context.Context, c *client, method, path string, in any, y
 		switch err := dec.Decode(&line); {
 		case err != nil && ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err == io.EOF:
+		case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
 			return errors.New("the node went away")
 		case err != nil:
 			return fmt.Errorf("read the node's answer: %w", err)
@@ -252,7 +257,8 @@ func lines[T any](ctx context.Context, c *client, method, path string, in any, y
 
 // storePath returns the path of what is asked about a store.
 func storePath(store, what string, query ...string) string {
-	path := "/v1/stores/" + url.PathEscape(store)
+	// A store may be named "..", which unescaped means another path.
+	path := "/v1/stores/" + strings.ReplaceAll(url.PathEscape(store), ".", "%2E")
 	if what != "" {
 		path += "/" + what
 	}

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/atollsync/atoll/crdt"
 )
 
 // TestCommands puts every subcommand that works on a device through its paces, twice: on a directory where no
@@ -47,7 +51,7 @@ func exercise(t *testing.T, d, other *device) {
 
 	// Registers, by path, of every type of value.
 	for arg, want := range map[string]string{"2": "2", "-2.5": "-2.5", "true": "true", "null": "null", "oats": `"oats"`, `"7"`: `"7"`, "two words": `"two words"`,
-		`[1,{"a":null}]`: `[1,{"a":null}]`, "1.0": "1.0", "-": `"-"`} {
+		`[1,{"a":null}]`: `[1,{"a":null}]`, "1.0": "1.0", "-": `"-"`, "-5 apples": `"-5 apples"`} {
 		d.ok("put", "groceries", "items/milk~1oat/qty", arg)
 		if got := decode[shown](d, "get", "groceries", "items/milk~1oat/qty"); string(got.Value) != want || got.Kind != "register" {
 			t.Errorf("put %s: get gives %s, a %s, want %s", arg, got.Value, got.Kind, want)
@@ -55,7 +59,16 @@ func exercise(t *testing.T, d, other *device) {
 	}
 	d.fails(exitUsage, []string{"put", "groceries", "x", `{"a":`}, "looks like JSON")
 	d.fails(exitUsage, []string{"put", "groceries", "x", "99999999999999999999"})
-	d.fails(exitFailed, []string{"put", "groceries", "x~2", "1"}, "x~2")
+	d.fails(exitUsage, []string{"put", "groceries", "x~2", "1"}, "x~2", "atoll put STORE PATH VALUE")
+	d.ok("put", "groceries", "-1", "minus one") // a key, not a flag
+	d.prints("minus one", "get", "groceries", "-1")
+	d.ok("delete", "groceries", "-1")
+	// More than one change holds.
+	huge := filepath.Join(t.TempDir(), "huge.json")
+	if err := os.WriteFile(huge, []byte(`{"huge":"`+strings.Repeat("x", crdt.MaxChangeBytes)+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.fails(exitFailed, []string{"import", "groceries", huge}, "too large", "in parts")
 	d.ok("put", "groceries", "items/milk~1oat/qty", "3")
 	d.prints(`{
   "items": {
@@ -74,6 +87,7 @@ func exercise(t *testing.T, d, other *device) {
 	d.ok("add", "groceries", "visits", "-2")
 	d.prints("40", "get", "groceries", "visits")
 	d.fails(exitFailed, []string{"add", "groceries", "visits", "much"}, "counter")
+	d.fails(exitUsage, []string{"put", "groceries", "x", "much", "--kind", "counter"}, "counter")
 	d.fails(exitFailed, []string{"put", "groceries", "visits", "1"}, "visits is a counter", "atoll add")
 	d.ok("put", "groceries", "from", "10", "--kind", "counter")
 	d.ok("add", "groceries", "from", "5")
@@ -118,7 +132,7 @@ func exercise(t *testing.T, d, other *device) {
 	d.prints("çall mum!", "get", "groceries", "notes")
 	d.ok("put", "groceries", "notes", "call mum now!")
 	d.prints("call mum now!", "get", "groceries", "notes")
-	d.fails(exitFailed, []string{"delete", "groceries", "notes", "10", "10"}, "cannot delete 10 at 10")
+	d.fails(exitFailed, []string{"delete", "groceries", "notes", "10", "10"}, "13 code points", "cannot delete 10 at 10")
 	d.ok("put", "groceries", "letter", "Dear all", "--kind", "text")
 	d.prints("Dear all", "get", "groceries", "letter")
 
@@ -131,7 +145,7 @@ func exercise(t *testing.T, d, other *device) {
 	d.prints("{}", "get", "groceries", "empty")
 	d.ok("delete", "groceries", "empty")
 	d.fails(exitFailed, []string{"delete", "groceries", "empty"}, "nothing at empty")
-	d.fails(exitFailed, []string{"put", "groceries", "x", "1", "--kind", "heap"}, "no kind", "counter")
+	d.fails(exitUsage, []string{"put", "groceries", "x", "1", "--kind", "heap"}, "no kind", "counter")
 
 	if got := decode[[]conflict](d, "conflicts", "groceries"); len(got) != 0 {
 		t.Errorf("conflicts of a single device: %+v", got)
@@ -150,7 +164,8 @@ func exercise(t *testing.T, d, other *device) {
 	}
 	i := slices.IndexFunc(changes, func(l logged) bool { return strings.Contains(l.Ops[0].Op, "visits") })
 	d.prints("1", "get", "groceries", "visits", "--at", changes[i].Dot)
-	d.fails(exitFailed, []string{"get", "groceries", "--at", "7:x"}, "version")
+	d.fails(exitUsage, []string{"get", "groceries", "--at", "7:x"}, "version")
+	d.fails(exitUsage, []string{"watch", "groceries", "--since", "7:x"}, "version")
 	seen := 0
 	for _, e := range decodeLines[watched](d, "watch", "groceries", "--since", "start", "--count", watchCount(d, changes)) {
 		seen += len(e.Changes)
@@ -176,11 +191,18 @@ func exercise(t *testing.T, d, other *device) {
 	other.prints("shopping", "stores", "--names")
 	other.prints("{}", "get", "shopping")
 	other.ok("put", "shopping", "hello", "there")
-	other.fails(exitFailed, []string{"join", "atoll1nonsense"}, "atoll ticket")
+	other.fails(exitUsage, []string{"join", "atoll1nonsense"}, "atoll ticket")
 	other.fails(exitFailed, []string{"forget", "shopping"}, "no other device", "--force")
 	other.ok("forget", "shopping", "--force")
 	other.fails(exitFailed, []string{"get", "shopping"}, "atoll create")
 	d.fails(exitFailed, []string{"connect", "nowhere"})
+
+	for _, name := range []string{"..", ".", "a/b?c#%20 é", "-1"} {
+		d.ok("create", name)
+		d.ok("put", name, "x", "1")
+		d.prints("1", "get", name, "x")
+		d.ok("forget", name, "--force")
+	}
 
 	// Status and peers.
 	st := decode[deviceStatus](d, "status")
@@ -245,10 +267,17 @@ func watchCount(d *device, changes []logged) string {
 
 func TestUsage(t *testing.T) {
 	d := newDevice(t, "any")
-	for _, args := range [][]string{{"frobnicate"}, {"get"}, {"get", "--frob", "x"}, {"put", "a"}, {"replay"}, {"log", "s", "--limit", "many"}, {"start", "--log-level", "loud"}} {
+	for _, args := range [][]string{{"frobnicate"}, {"-1"}, {"stores", "-1"}, {"--dir", "", "stores"}, {"watch", "s", "--count", "-1"}, {"log", "s", "--limit", "-1"},
+		{"insert", "s", "l", "-1", "x"}, {"connect", "x", "--timeout", "-1s"}, {"get"}, {"get", "--frob", "x"}, {"put", "a"}, {"replay"}, {"log", "s", "--limit", "many"}, {"start", "--log-level", "loud"}} {
 		d.fails(exitUsage, args, "atoll: ")
 	}
 	d.fails(exitUsage, []string{"frobnicate"}, "--help")
+	d.fails(exitUsage, []string{"create"}, "usage: atoll create NAME")
+	d.fails(exitFailed, []string{"verify"}, d.dir) // looking at a directory that is not there does not make it
+	d.ok("__complete", "get", "")
+	if _, err := os.Stat(d.dir); err == nil {
+		t.Errorf("%s was made", d.dir)
+	}
 	_, errOut, _ := d.run("get", "nothing", "--json")
 	var f failure
 	if err := json.Unmarshal([]byte(errOut), &f); err != nil || f.Message == "" || f.Hint == "" {
@@ -266,6 +295,52 @@ func TestUsage(t *testing.T) {
 	d.ok("create", "alpha")
 	if out := d.ok("__complete", "get", ""); !strings.Contains(out, "alpha") {
 		t.Errorf("completing a store offers %q", out)
+	}
+}
+
+// TestNoHome makes sure that only what needs a data directory asks for one.
+func TestNoHome(t *testing.T) {
+	homeless := func(args ...string) (string, int) {
+		d := newDevice(t, "homeless")
+		cmd := d.command(args...)
+		cmd.Args = slices.Concat(cmd.Args[:1], args) // without --dir
+		cmd.Env = []string{"HOME=", "XDG_DATA_HOME="}
+		out, errOut, status := d.finish(cmd)
+		return out + errOut, status
+	}
+	if out, status := homeless("version"); status != exitOK {
+		t.Errorf("version: exit status %d: %s", status, out)
+	}
+	if out, status := homeless("stores"); status != exitFailed || !strings.Contains(out, "--dir") {
+		t.Errorf("stores: exit status %d: %s", status, out)
+	}
+}
+
+// TestImportInterrupted makes sure that waiting for a document that never ends can be ended.
+func TestImportInterrupted(t *testing.T) {
+	d := newDevice(t, "d")
+	cmd := d.command("import", "s", "-")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// More than a pipe holds: once it is written, the command reads.
+	if _, err := in.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	if cmd.Wait(); cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errOut.String(), "interrupted") {
+		t.Errorf("%s: %s", cmd.ProcessState, errOut.String())
 	}
 }
 

@@ -57,7 +57,7 @@ the one shown (the latest) and the others. Putting a value settles it.`,
 							if v.Shown {
 								mark = "*"
 							}
-							rows = append(rows, []string{"  " + mark, string(v.Value), v.Kind, clock(v.Time), v.Actor})
+							rows = append(rows, []string{"  " + mark, string(v.Value), v.Kind, clock(v.Time), shortActor(v.Actor)})
 						}
 						table(w, nil, rows)
 					}
@@ -87,7 +87,7 @@ func (c *control) conflicts(r *http.Request) (any, error) {
 			}
 			c := conflict{Path: crdt.FormatPointer(path)}
 			for _, v := range all {
-				c.Values = append(c.Values, conflictValue{v.Shown, v.Kind.String(), v.Value.AppendJSON(nil), v.Dot.Text(), v.Actor.String(), v.Time})
+				c.Values = append(c.Values, conflictValue{v.Shown, v.Kind.String(), v.Value.AppendJSON(nil), v.Dot.Text(), v.Actor.Text(), v.Time})
 			}
 			out = append(out, c)
 			return true

@@ -32,6 +32,9 @@ and keep the connection while the node runs. It fails if the two share no store.
 		Example: `  atoll connect /ip4/192.168.1.7/udp/50123/quic-v1/p2p/12D3KooW...`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if timeout <= 0 {
+				return usagef("--timeout %v: a time above 0", timeout)
+			}
 			return a.with(cmd.Context(), func(c *client) error {
 				in := connecting{args[0], timeout.Seconds()}
 				if err := c.call(cmd.Context(), http.MethodPost, "/v1/peers", in, nil); err != nil {

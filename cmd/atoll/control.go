@@ -84,20 +84,29 @@ func (c *control) answer(pattern string, handle func(*http.Request) (any, error)
 }
 
 // stream serves a handler that writes any number of lines. Each travels as {"line": ...};
-// the last is {"end": true} or {"error": ...}, so that a reader knows it has them all.
+// the last is {"end": true} or {"error": ...}, so that a reader knows it has them all. An error
+// before the first line is answered as answer does.
 func (c *control) stream(pattern string, handle func(r *http.Request, line func(any) error) error) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
 		w.Header().Set("Content-Type", "application/jsonl")
 		flush := http.NewResponseController(w).Flush
+		begun := false
 		line := func(v any) error {
+			begun = true
 			if err := writeJSONLine(w, map[string]any{"line": v}); err != nil {
 				return err
 			}
 			return flush()
 		}
 		if err := handle(r, line); err != nil {
-			writeJSONLine(w, map[string]any{"error": c.explain(err)})
+			f := c.explain(err)
+			if begun {
+				writeJSONLine(w, map[string]any{"error": f})
+				return
+			}
+			w.WriteHeader(f.Status)
+			writeJSONLine(w, f)
 			return
 		}
 		writeJSONLine(w, map[string]any{"end": true})
@@ -120,6 +129,8 @@ func (c *control) explain(err error) *failure {
 		f.Hint = "atoll stores lists what is here; atoll rename frees the name"
 	case errors.Is(err, peer.ErrReadOnly):
 		f.Hint = "atoll status says why; atoll verify checks what is on disk"
+	case errors.Is(err, crdt.ErrInvalid):
+		f.Hint = fmt.Sprintf("one change holds at most %s on %d slices: write or import it in parts", byteSize(crdt.MaxChangeBytes), crdt.MaxGroups)
 	case errors.Is(err, peer.ErrTicket):
 		f.Status = http.StatusBadRequest
 		f.Hint = "a ticket is the one long word that atoll ticket STORE prints on the other device"

@@ -166,7 +166,7 @@ func (w *writer) put() error {
 	case crdt.Text:
 		s, ok := v.Str()
 		if !ok {
-			return badRequest("%s is a text: put takes a string, not %s", w.path(), v)
+			return w.refuse("", "%s is a text: put takes a string, not %s", w.path(), v)
 		}
 		w.place.New(crdt.Text)
 		w.place.Text().Set(s)
@@ -230,7 +230,7 @@ func (w *writer) add() error {
 		for _, v := range w.values {
 			n, ok := v.Int()
 			if !ok {
-				return badRequest("%s is a counter: add takes an integer, not %s", w.path(), v)
+				return w.refuse("", "%s is a counter: add takes an integer, not %s", w.path(), v)
 			}
 			w.place.Counter().Add(n)
 		}
@@ -290,14 +290,14 @@ func (w *writer) insert() error {
 	switch kind {
 	case crdt.List:
 		l := w.place.List()
-		at, err := w.index(l.Len())
+		at, err := w.index(l.Len(), "element")
 		if err != nil {
 			return err
 		}
 		l.Insert(at, anys(w.values)...)
 	case crdt.Text:
 		t := w.place.Text()
-		at, err := w.index(t.Len())
+		at, err := w.index(t.Len(), "code point")
 		if err != nil {
 			return err
 		}
@@ -317,8 +317,8 @@ func (w *writer) insert() error {
 	return nil
 }
 
-// index returns where to insert into a sequence of n.
-func (w *writer) index(n int) (int, error) {
+// index returns where to insert into a sequence of n units.
+func (w *writer) index(n int, unit string) (int, error) {
 	if w.edit.Index == nil {
 		return 0, badRequest("insert takes an INDEX")
 	}
@@ -327,7 +327,7 @@ func (w *writer) index(n int) (int, error) {
 		at = n
 	}
 	if at < 0 || at > n {
-		return 0, badRequest("%s has %s: no place %d to insert at", w.path(), plural(n, "element"), at)
+		return 0, w.refuse("", "%s has %s: no place %d to insert at", w.path(), plural(n, unit), at)
 	}
 	return at, nil
 }
@@ -343,17 +343,17 @@ func (w *writer) delete() error {
 		return nil
 	}
 	at, count := *w.edit.Index, w.edit.Count
-	var n int
+	n, unit := 0, "element"
 	switch kind {
 	case crdt.List:
 		n = w.place.List().Len()
 	case crdt.Text:
-		n = w.place.Text().Len()
+		n, unit = w.place.Text().Len(), "code point"
 	default:
 		return w.refuse("atoll delete STORE PATH deletes what stands at PATH", "%s is a %s: only lists and texts have an INDEX", w.path(), kind)
 	}
 	if at < 0 || count < 1 || at+count > n {
-		return badRequest("%s has %s: cannot delete %d at %d", w.path(), plural(n, "element"), count, at)
+		return w.refuse("", "%s has %s: cannot delete %d at %d", w.path(), plural(n, unit), count, at)
 	}
 	if kind == crdt.List {
 		w.place.List().Delete(at, count)

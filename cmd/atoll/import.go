@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +36,7 @@ _persist entry, which is dropped; --format redux-persist reads one that lacks it
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.completeStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			doc, err := a.readDocument(args[1])
+			doc, err := a.readDocument(cmd.Context(), args[1])
 			if err != nil {
 				return err
 			}
@@ -63,7 +65,7 @@ _persist entry, which is dropped; --format redux-persist reads one that lacks it
 }
 
 // readDocument reads a file, or standard input, that is no larger than a request may be.
-func (a *app) readDocument(path string) ([]byte, error) {
+func (a *app) readDocument(ctx context.Context, path string) ([]byte, error) {
 	in := a.in
 	if path != "-" {
 		f, err := os.Open(path)
@@ -73,9 +75,20 @@ func (a *app) readDocument(path string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	doc, err := io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
-	if err != nil {
-		return nil, err
+	var doc []byte
+	read := make(chan error, 1)
+	go func() { // a terminal or a pipe may never end
+		var err error
+		doc, err = io.ReadAll(io.LimitReader(in, maxRequestBytes+1))
+		read <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case err := <-read:
+		if err != nil {
+			return nil, err
+		}
 	}
 	if len(doc) > maxRequestBytes {
 		return nil, fmt.Errorf("%s is larger than %s", path, byteSize(maxRequestBytes))
@@ -90,7 +103,7 @@ func plainDocument(doc []byte, format string) ([]byte, error) {
 	}
 	// What localStorage holds of a dump is one string of JSON.
 	var text string
-	if format != formatJSON && json.Unmarshal(doc, &text) == nil {
+	if format != formatJSON && json.Unmarshal(doc, &text) == nil && strings.HasPrefix(text, "{") {
 		doc = []byte(text)
 	}
 	var top map[string]json.RawMessage

@@ -97,6 +97,18 @@ func shortDot(text string) string {
 	return d.String()
 }
 
+// shortActor shortens the text of an actor for people.
+func shortActor(text string) string {
+	a, err := causal.ParseActor(text)
+	if err != nil {
+		return text
+	}
+	return a.String()
+}
+
+// shortDevice shortens a device's public key in hex for people.
+func shortDevice(text string) string { return text[:min(len(text), 8)] }
+
 func (c *control) log(r *http.Request, line func(any) error) error {
 	s, err := c.store(r)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not heed the first
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -42,12 +43,13 @@ slash or a tilde writes them ~1 and ~0. Values are JSON; a bare word is a string
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
 		for _, c := range group.commands {
 			c.GroupID = group.id
+			c.Args = unmarked(c.Args)
 			root.AddCommand(c)
 		}
 	}
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.SetArgs(keepNegativeNumbers(args))
-	return a.exitStatus(root.ExecuteContext(ctx))
+	root.SetArgs(markNegativeNumbers(root, args))
+	return a.exitStatus(root.ExecuteContextC(ctx))
 }

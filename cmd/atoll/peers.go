@@ -15,7 +15,7 @@ import (
 // peerListing is a connected node in `atoll peers`.
 type peerListing struct {
 	ID     string   `json:"id"`
-	Device string   `json:"device"`
+	Device string   `json:"device"` // public key, in hex
 	Addr   string   `json:"addr"`
 	Stores []string `json:"stores"` // that both hold
 	RTT    float64  `json:"rtt_ms"` // 0: not known yet
@@ -58,7 +58,7 @@ func peerRows(peers []peerListing) [][]string {
 		if p.RTT > 0 {
 			rtt = fmt.Sprintf("%.1f ms", p.RTT)
 		}
-		rows = append(rows, []string{p.Device, stores, p.Addr + "/p2p/" + p.ID, rtt, clock(p.Since)})
+		rows = append(rows, []string{shortDevice(p.Device), stores, p.Addr + "/p2p/" + p.ID, rtt, clock(p.Since)})
 	}
 	return rows
 }
@@ -68,7 +68,7 @@ func (c *control) peers(*http.Request) (any, error) { return peerListings(c.node
 func peerListings(peers []peer.PeerInfo) []peerListing {
 	out := []peerListing{}
 	for _, p := range peers {
-		l := peerListing{ID: p.PeerID, Device: p.Device.String(), Addr: p.Addr, Stores: []string{},
+		l := peerListing{ID: p.PeerID, Device: fmt.Sprintf("%x", p.Device[:]), Addr: p.Addr, Stores: []string{},
 			RTT: float64(p.RTT) / float64(time.Millisecond), Since: p.Since.UnixMilli()}
 		l.Stores = append(l.Stores, p.Stores...)
 		out = append(out, l)

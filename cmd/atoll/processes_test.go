@@ -137,8 +137,8 @@ func TestThreeProcesses(t *testing.T) {
 			py = y.start("--bootstrap", addr)
 		}
 		wait(t, x.name+" and "+y.name+" show the same", func() bool { return x.view(store).equal(y.view(store)) && len(decode[[]peerListing](x, "peers")) > 0 })
-		if n := len(decode[[]peerListing](x, "peers")); n != 1 {
-			t.Errorf("%s has %d peers", x.name, n)
+		if peers, device := decode[[]peerListing](x, "peers"), decode[deviceStatus](y, "status").Device; len(peers) != 1 || peers[0].Device != device {
+			t.Errorf("%s has the peers %+v, not %s alone", x.name, peers, device)
 		}
 		py.stop()
 		px.stop()

@@ -40,7 +40,11 @@ DIR/control.sock http://atoll/metrics.`,
 			if a.json {
 				cfg.Logger = slog.New(slog.NewJSONHandler(a.err, options))
 			}
-			return serve(cmd.Context(), a.dir, cfg)
+			dir, err := a.dataDir()
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), dir, cfg)
 		},
 	}
 	cmd.Flags().StringArrayVar(&cfg.Listen, "listen", nil, "multiaddr to listen on; may be given again (default: TCP and QUIC on every interface, at this device's own port)")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,11 +58,22 @@ type skewStatus struct {
 
 type forkStatus struct {
 	Actor  string `json:"actor"`
-	Ours   string `json:"ours"`
-	Theirs string `json:"theirs"`
-	From   string `json:"from"`
+	Ours   tip    `json:"ours"`
+	Theirs tip    `json:"theirs"`
+	From   string `json:"from"`   // device that showed it, "" if no longer known
 	Proven bool   `json:"proven"` // by the actor's own signatures, not by hearsay
 }
+
+// tip is a change as its dot, which both branches of a fork may have used, and its hash, which tells them apart.
+type tip struct {
+	Dot  string `json:"dot"`
+	Hash string `json:"hash"`
+}
+
+func newTip(t crdt.Tip) tip { return tip{t.Dot().Text(), fmt.Sprintf("%x", t.Hash[:])} }
+
+// String shortens t for people.
+func (t tip) String() string { return shortDot(t.Dot) + "#" + t.Hash[:min(len(t.Hash), 8)] }
 
 func newStatusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -85,7 +97,7 @@ func (st deviceStatus) write(w io.Writer, s style) {
 	if st.Running {
 		node = s.green("running")
 	}
-	rows := [][]string{{"device", st.Device[:8]}, {"directory", st.Dir}, {"on disk", byteSize(int64(st.Disk))}, {"node", node}}
+	rows := [][]string{{"device", shortDevice(st.Device)}, {"directory", st.Dir}, {"on disk", byteSize(int64(st.Disk))}, {"node", node}}
 	for i, addr := range st.Addrs {
 		label := ""
 		if i == 0 {
@@ -106,7 +118,7 @@ func (st deviceStatus) write(w io.Writer, s style) {
 	}
 	if len(st.Peers) > 0 {
 		fmt.Fprintln(w)
-		table(w, []string{"PEER", "STORES", "ADDRESS", "RTT", "SINCE"}, peerRows(st.Peers))
+		table(w, []string{"DEVICE", "STORES", "ADDRESS", "RTT", "SINCE"}, peerRows(st.Peers))
 	}
 }
 
@@ -122,9 +134,9 @@ func (st storeStatus) write(w io.Writer, s style) {
 			where = "connected"
 		}
 		if d.Changes == 0 {
-			line("device %s (%s) holds all changes of this device", d.Device[:8], where)
+			line("device %s (%s) holds all changes of this device", shortDevice(d.Device), where)
 		} else {
-			line("device %s (%s) is not known to hold %s of this device", d.Device[:8], where, plural(d.Changes, "change"))
+			line("device %s (%s) is not known to hold %s of this device", shortDevice(d.Device), where, plural(d.Changes, "change"))
 		}
 	}
 	if st.Pending > 0 {
@@ -137,14 +149,19 @@ func (st storeStatus) write(w io.Writer, s style) {
 		line("%s", s.yellow("of a newer version, neither shown nor writable here: "+strings.Join(st.Opaque, ", ")))
 	}
 	for _, k := range st.Skewed {
-		line("%s", s.yellow(fmt.Sprintf("the clock of %s is %.1f s ahead of this one", k.Actor, float64(k.Ahead)/1000)))
+		line("%s", s.yellow(fmt.Sprintf("the clock of %s is %v ahead of this one", shortActor(k.Actor), time.Duration(k.Ahead)*time.Millisecond)))
 	}
 	for _, f := range st.Forks {
 		how := "as claimed by"
 		if f.Proven {
 			how = "proven by its own signatures, shown by"
 		}
-		line("%s", s.red(fmt.Sprintf("FORK: %s wrote %s and %s, %s %s: a copied data directory, or malice", f.Actor, f.Ours, f.Theirs, how, f.From)))
+		from := shortDevice(f.From)
+		if from == "" {
+			from = "a device no longer known"
+		}
+		line("%s", s.red(fmt.Sprintf("FORK: %s wrote %s and %s, %s %s: a copied data directory, or malice",
+			shortActor(f.Actor), f.Ours, f.Theirs, how, from)))
 	}
 	if st.Problem != "" {
 		line("%s", s.yellow(st.Problem))
@@ -179,10 +196,14 @@ func (c *control) storeStatus(s peer.StoreStatus) (storeStatus, error) {
 		}
 	}
 	for _, k := range s.Skewed {
-		out.Skewed = append(out.Skewed, skewStatus{k.Actor.String(), k.Ahead})
+		out.Skewed = append(out.Skewed, skewStatus{k.Actor.Text(), k.Ahead})
 	}
 	for _, f := range s.Forks {
-		out.Forks = append(out.Forks, forkStatus{f.Actor.String(), f.Ours.Dot().String(), f.Theirs.Dot().String(), f.From.String(), f.By == f.Actor})
+		one := forkStatus{Actor: f.Actor.Text(), Ours: newTip(f.Ours), Theirs: newTip(f.Theirs), Proven: f.By == f.Actor}
+		if f.From != (crdt.Device{}) {
+			one.From = fmt.Sprintf("%x", f.From[:])
+		}
+		out.Forks = append(out.Forks, one)
 	}
 	if s.Err != nil || len(s.Version) == 0 {
 		return out, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,11 @@ func (a *app) completeStore(cmd *cobra.Command, args []string, _ string) ([]cobr
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	var names []cobra.Completion
-	if a.start(cmd, nil) != nil || a.with(cmd.Context(), func(c *client) error {
+	dir, err := a.dataDir()
+	if err == nil {
+		_, err = os.Stat(dir) // listing its stores would make it
+	}
+	if err != nil || a.with(cmd.Context(), func(c *client) error {
 		stores, err := listStores(cmd, c)
 		for _, s := range stores {
 			names = append(names, s.Name)

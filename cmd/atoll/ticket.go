@@ -42,5 +42,5 @@ func (c *control) ticket(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := s.Ticket()
-	return ticketText{s.Name(), t.Text(), t.Addrs()}, nil
+	return ticketText{s.Name(), t.Text(), append([]string{}, t.Addrs()...)}, nil
 }

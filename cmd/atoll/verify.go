@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,14 @@ each store's state from its log. If the node runs, what it shows is compared wit
 exit status is 1 if anything is wrong.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := dialVerify(cmd.Context(), a.dir)
+			dir, err := a.dataDir()
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat(dir); err != nil {
+				return err // opening it would make it, and find nothing wrong
+			}
+			c, err := dialVerify(cmd.Context(), dir)
 			if err != nil {
 				return err
 			}
@@ -48,7 +56,9 @@ exit status is 1 if anything is wrong.`,
 					return nil
 				}
 				p.clear()
-				stores++
+				if v.Store != "" {
+					stores++
+				}
 				failed = failed || !v.OK
 				return a.print(v, func(w io.Writer) { v.write(w) })
 			})

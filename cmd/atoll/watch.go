@@ -62,6 +62,9 @@ Where no node runs nothing can arrive: watch prints what came after --since, and
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if count < 0 {
+				return usagef("--count %d: a number from 0", count)
+			}
 			return a.with(cmd.Context(), func(c *client) error {
 				seen := 0
 				path := storePath(args[0], "watch", "since", since)
