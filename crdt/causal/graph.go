@@ -131,13 +131,12 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		g.byActor[ai] = append(g.byActor[ai], int32(len(g.runs)))
 		g.runs = append(g.runs, Run{Span: span, Actor: ai, Seq: seq, Parents: parents})
 	}
-	heads := g.heads[:0]
-	for _, h := range g.heads {
-		if !slices.Contains(parents, h) {
-			heads = append(heads, h)
+	for _, p := range parents {
+		if at, ok := slices.BinarySearch(g.heads, p); ok {
+			g.heads = slices.Delete(g.heads, at, at+1)
 		}
 	}
-	g.heads = append(heads, span.End-1)
+	g.heads = append(g.heads, span.End-1)
 	return span, nil
 }
 
@@ -172,6 +171,15 @@ func (g *Graph) runIndex(lv LV) int {
 		return n - 1
 	}
 	return sort.Search(len(g.runs), func(i int) bool { return g.runs[i].End > lv })
+}
+
+// runBelow returns the index of the run that holds lv, which lies in one before run i: for walks down,
+// where that is mostly the next.
+func (g *Graph) runBelow(i int, lv LV) int {
+	if i--; g.runs[i].Start <= lv {
+		return i
+	}
+	return sort.Search(i, func(i int) bool { return g.runs[i].End > lv })
 }
 
 // Parents returns the parents of lv, ascending. Read-only.
@@ -308,10 +316,36 @@ func (g *Graph) Maximal(lvs []LV) []LV {
 	if len(out) < 2 {
 		return out
 	}
-	// An op can only be in the history of a larger one.
+	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
+	// lower in a run that was entered higher up, is in another's history.
 	kept := out[:0:0]
-	for i, lv := range out {
-		if !g.Contains(out[i+1:], lv) {
+	least := out[0]
+	queue := make(lvHeap, 0, 2*len(out))
+	for _, lv := range slices.Backward(out) {
+		queue = append(queue, lv) // descending, which is a heap already
+	}
+	covered := make(map[LV]bool)
+	cover := func(lv LV) {
+		if _, ok := slices.BinarySearch(out, lv); ok {
+			covered[lv] = true
+		}
+	}
+	at := len(g.runs)
+	for len(queue) > 0 {
+		at = g.runBelow(at, queue.pop())
+		r := &g.runs[at]
+		for len(queue) > 0 && queue[0] >= r.Start {
+			cover(queue.pop())
+		}
+		for _, p := range r.Parents {
+			if p >= least {
+				cover(p)
+				queue.push(p)
+			}
+		}
+	}
+	for _, lv := range out {
+		if !covered[lv] {
 			kept = append(kept, lv)
 		}
 	}
@@ -385,10 +419,11 @@ func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
 		}
 		return e
 	}
-	for _, lv := range a {
+	// Versions are mostly ascending, and a heap takes what descends at the least cost.
+	for _, lv := range slices.Backward(a) {
 		push(lv, inA)
 	}
-	for _, lv := range b {
+	for _, lv := range slices.Backward(b) {
 		push(lv, inB)
 	}
 	emit := func(s Span, flag uint8) {
@@ -402,9 +437,11 @@ func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
 			onlyB = prependSpan(onlyB, s)
 		}
 	}
+	at := len(g.runs)
 	for apart > 0 {
 		e := pop()
-		r := &g.runs[g.runIndex(e.lv)]
+		at = g.runBelow(at, e.lv)
+		r := &g.runs[at]
 		// Walk down the run; entries queued inside it join on the way.
 		end := e.lv + 1
 		for len(queue) > 0 && queue[0].lv >= r.Start {

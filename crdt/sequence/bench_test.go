@@ -191,3 +191,36 @@ func BenchmarkElements(b *testing.B) {
 		lv++
 	}
 }
+
+// BenchmarkPrepends merges two branches of 5,000 characters, each typed before the one typed last: what is
+// concurrent at one place must not be looked through anew for every character.
+func BenchmarkPrepends(b *testing.B) {
+	const n = 5000
+	g := new(causal.Graph)
+	var parents []causal.LV
+	for i := range 2 * n {
+		if i == n {
+			parents = nil
+		}
+		span, err := g.Add(agentActor(i/n), causal.Seq(i%n+1), 1, parents)
+		if err != nil {
+			b.Fatal(err)
+		}
+		parents = []causal.LV{span.Start}
+	}
+	behind := g.HistoryAmong([]causal.LV{n - 1}, nil)
+	b.ResetTimer()
+	for range b.N {
+		var s sequence.Sequence
+		for lv := range causal.LV(2 * n) {
+			h := causal.History{}
+			if lv >= n {
+				h = behind
+			}
+			s.Insert(g, h, lv, 0, 1)
+		}
+		if s.Len() != 2*n {
+			b.Fatal("wrong length")
+		}
+	}
+}

@@ -11,9 +11,9 @@ import (
 // Ids of elements in a tracker: that of the op that inserted it, or, for what stood
 // there when the tracker was made, a number from firstOld on.
 const (
-	atStart  causal.LV = math.MinInt64 // the left origin of what has none
-	atEnd    causal.LV = math.MaxInt64 // the right origin of what has none
-	firstOld causal.LV = math.MinInt64 + 1
+	atStart  causal.LV = math.MinInt // the left origin of what has none
+	atEnd    causal.LV = math.MaxInt // the right origin of what has none
+	firstOld causal.LV = math.MinInt + 1
 )
 
 // tracker is the walker's internal state: every element that stood at its base version or
@@ -149,6 +149,16 @@ func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left 
 		}
 		return merged
 	}
+	// What stands last there decides it where it is no later than the new ones among its siblings, or
+	// lies outside the right origin's left children: as when prepending, or in the order of dots.
+	if p, ok := t.last(g, lv, at, end, left, right); ok {
+		w := t.tree.total
+		if t.tree.valid(end) {
+			w = t.tree.before(end)
+		}
+		t.add(p, lv, n, left, right)
+		return w.merged
+	}
 	total, scanning := merged, false
 scan:
 	for q := at; q != end; {
@@ -173,6 +183,29 @@ scan:
 	}
 	t.add(p, lv, n, left, right)
 	return merged
+}
+
+// last returns the place before end, and true if the span that stands there, between at and end, shows
+// that elements from lv on with these origins come after all between at and end.
+func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left, right causal.LV) (place, bool) {
+	q := end
+	if q.slot == 0 {
+		q.leaf = t.tree.leaves[q.leaf].prev
+		q.slot = int(t.tree.leaves[q.leaf].n)
+	}
+	p := q
+	q.slot--
+	ref := t.tree.ref(q)
+	o := &t.origins[ref]
+	switch {
+	case o.right == right && o.left == left: // a sibling, the last one
+		return p, g.Dot(t.tree.spans[ref].id).Compare(g.Dot(lv)) < 0
+	case right == atEnd:
+		return p, false
+	case o.right != atEnd:
+		return p, o.right != right
+	}
+	return p, o.left == left // a child of the left origin, as the right origin itself
 }
 
 // add puts a new span at p.
