@@ -128,7 +128,7 @@ func (g *gossip) adjust(s *Store) {
 	case open && above >= 0 && peers <= above/2:
 		g.leave(s)
 	}
-	if err != nil {
+	if err != nil && g.net.ctx.Err() == nil {
 		g.net.log.Warn("no topic for the store", logStore, s.Name(), logError, err)
 	}
 }

@@ -3,6 +3,7 @@ package peer
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -146,7 +147,11 @@ func (s *session) offerSome(stores []*Store) {
 
 // attach connects l's store to the peer. digest, if not nil, is what both held when they compared.
 func (s *session) attach(l *link, digest *crdt.Hash) {
-	if err := l.store.attach(s.ctx, l, digest); err != nil {
+	err := l.store.attach(s.ctx, l, digest)
+	if errors.Is(err, ErrForgotten) {
+		s.drop(l.store) // since it was offered: the peer must not take us for a member
+	}
+	if err != nil {
 		s.net.log.Debug("store not connected", logPeer, s.peer, logStore, l.store.Name(), logError, err)
 	}
 }

@@ -46,6 +46,8 @@ type Node struct {
 	// openList is what opened returns.
 	openList atomic.Pointer[[]*Store]
 
+	entering sync.Mutex // held while a store is entered, or its log deleted; taken before mu
+
 	mu      sync.Mutex
 	closed  bool
 	entries map[crdt.StoreID]*entry
@@ -279,43 +281,47 @@ func (n *Node) add(ctx context.Context, name string, sec secret, peers []peer.Ad
 	}
 	peers = slices.DeleteFunc(slices.Clone(peers), func(p peer.AddrInfo) bool { return p.ID == n.id })
 
-	// n.mu is held through the write: two calls must not take one name.
-	n.mu.Lock()
-	if n.closed {
-		n.mu.Unlock()
-		return nil, ErrClosed
+	e, err := n.enter(k.id, name, sec, peers)
+	if err != nil {
+		return nil, err
 	}
-	e, ok := n.entries[k.id]
-	if ok {
-		e.info.Addrs = mergeAddrs(peers, e.info.Addrs)
-		if err := n.cfg.Storage.PutStore(e.info); err != nil {
-			n.mu.Unlock()
-			return nil, fmt.Errorf("keep the addresses of %q: %w", e.info.Name, err)
-		}
-	} else {
-		if _, err := n.find(name); err == nil {
-			n.mu.Unlock()
-			return nil, fmt.Errorf("%w: %q", ErrExists, name)
-		}
-		info := storage.StoreInfo{ID: k.id, Name: name, Secret: sec, Actor: n.newActor(), Created: n.now(), Addrs: mergeAddrs(peers, nil)}
-		if err := n.cfg.Storage.PutStore(info); err != nil {
-			n.mu.Unlock()
-			return nil, fmt.Errorf("store %q: %w", name, err)
-		}
-		e = newEntry(info)
-		n.entries[k.id] = e
-	}
-	net := n.net
-	n.mu.Unlock()
-
 	s, err := n.open(e)
 	if err != nil {
 		return nil, err
 	}
-	if net != nil {
+	if net := n.network(); net != nil {
 		net.storeAdded(s)
 	}
 	return s, nil
+}
+
+// enter returns the entry of a store, a new one if there is none.
+func (n *Node) enter(id crdt.StoreID, name string, sec secret, peers []peer.AddrInfo) (*entry, error) {
+	n.entering.Lock()
+	defer n.entering.Unlock()
+	// n.mu is held through the write: two calls must not take one name.
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, ErrClosed
+	}
+	if e, ok := n.entries[id]; ok {
+		e.info.Addrs = mergeAddrs(peers, e.info.Addrs)
+		if err := n.cfg.Storage.PutStore(e.info); err != nil {
+			return nil, fmt.Errorf("keep the addresses of %q: %w", e.info.Name, err)
+		}
+		return e, nil
+	}
+	if _, err := n.find(name); err == nil {
+		return nil, fmt.Errorf("%w: %q", ErrExists, name)
+	}
+	info := storage.StoreInfo{ID: id, Name: name, Secret: sec, Actor: n.newActor(), Created: n.now(), Addrs: mergeAddrs(peers, nil)}
+	if err := n.cfg.Storage.PutStore(info); err != nil {
+		return nil, fmt.Errorf("store %q: %w", name, err)
+	}
+	e := newEntry(info)
+	n.entries[id] = e
+	return e, nil
 }
 
 // Store returns the store this device knows by name. Errors wrap ErrNoStore if there is none, and
@@ -368,18 +374,28 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 	}
 	n.mu.Lock()
 	e, err := n.find(name)
-	if err != nil {
-		n.mu.Unlock()
-		return err
-	}
-	delete(n.entries, e.info.ID)
 	net := n.net
 	n.mu.Unlock()
-
+	if err != nil {
+		return err
+	}
 	s := e.end(fmt.Errorf("%w: %q", ErrForgotten, name))
 	n.relist()
 	if s != nil && net != nil {
 		net.storeRemoved(s)
+	}
+
+	// Nobody joins the store again before its log is gone: what was written since would go with it.
+	n.entering.Lock()
+	defer n.entering.Unlock()
+	n.mu.Lock()
+	held := n.entries[e.info.ID] == e
+	if held {
+		delete(n.entries, e.info.ID)
+	}
+	n.mu.Unlock()
+	if !held {
+		return fmt.Errorf("%w: %q", ErrNoStore, name) // another call was faster
 	}
 	if err := n.cfg.Storage.DeleteStore(e.info.ID); err != nil {
 		return fmt.Errorf("forget %q: %w", name, err)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -422,6 +424,137 @@ func TestForgetWhileConnected(t *testing.T) {
 	}
 	sb = b.join(ticket) // in the session that is open, or in a new one
 	converged(t, sa, sb)
+}
+
+// Whoever joins a store again while it is being forgotten has it for good.
+func TestForgetWhileJoining(t *testing.T) {
+	a := newDevice(t, "a")
+	ticket := a.create("list").Ticket()
+	for round := range 100 {
+		var both sync.WaitGroup
+		both.Go(func() {
+			if err := a.Forget(ctxFor(t), "list"); err != nil {
+				t.Errorf("Forget: %v", err)
+			}
+		})
+		var s *Store
+		both.Go(func() {
+			for {
+				var err error
+				if s, err = a.Join(ctxFor(t), ticket); err == nil {
+					return
+				} else if !errors.Is(err, ErrForgotten) {
+					t.Errorf("Join: %v", err)
+					return
+				}
+			}
+		})
+		both.Wait()
+		if _, err := a.Store("list"); err != nil { // it was joined before it was forgotten
+			s = a.join(ticket)
+		} else if s != a.store("list") {
+			t.Fatal("Join gave a store that was forgotten, and another stands")
+		}
+		put(t, s, "k", round)
+		if infos, err := a.db.Stores(); err != nil || len(infos) != 1 {
+			t.Fatalf("round %d: on disk are %v, %v", round, infos, err)
+		}
+	}
+	want := show(t, a.store("list"))
+	a.reopen()
+	if got := show(t, a.store("list")); got != want {
+		t.Errorf("after reopening shows %s, want %s", got, want)
+	}
+}
+
+// Two devices each have a store of their own under one name: they stay apart, and neither name is in the other's way.
+func TestSameName(t *testing.T) {
+	a, b := newDevice(t, "a").run(), newDevice(t, "b").run()
+	as, bs := a.create("list"), b.create("list")
+	put(t, as, "of", "a")
+	put(t, bs, "of", "b")
+	if _, err := b.Join(ctxFor(t), as.Ticket()); !errors.Is(err, ErrExists) {
+		t.Errorf("Join under a name that is taken: %v, want ErrExists", err)
+	}
+	theirs := b.join(as.Ticket().WithName("theirs"))
+	if got, want := converged(t, as, theirs), `{"m":{"of":"a"}}`; got != want {
+		t.Errorf("converged on %s, want %s", got, want)
+	}
+	if again := b.join(as.Ticket()); again != theirs {
+		t.Error("a ticket to a store that is held gave another store")
+	}
+	for _, r := range [][2]string{{"list", "mine"}, {"theirs", "list"}} { // while connected
+		if err := b.Rename(ctxFor(t), r[0], r[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, b.store("list"), "renamed", true)
+	if got, want := converged(t, as, theirs), `{"m":{"of":"a","renamed":true}}`; got != want {
+		t.Errorf("converged on %s, want %s", got, want)
+	}
+	if got, want := show(t, b.store("mine")), `{"m":{"of":"b"}}`; got != want {
+		t.Errorf("b's own store shows %s, want %s", got, want)
+	}
+	if p := b.Peers(); len(p) != 1 || len(p[0].Stores) != 1 || p[0].Stores[0] != "list" {
+		t.Errorf("b's peers: %+v, want a with list", p)
+	}
+}
+
+// A device that joined while it was alone, with a ticket whose addresses lead nowhere any more, finds a member by its
+// configuration, and through that one the others.
+func TestFoundLater(t *testing.T) {
+	a, b := newDevice(t, "a").run(), newDevice(t, "b").run()
+	sa := a.create("list")
+	ticket := sa.Ticket()
+	sb := b.join(ticket)
+	put(t, sa, "from a", 1)
+	converged(t, sa, sb)
+	a.reopen()
+	a.run() // at another port
+	sa = a.store("list")
+
+	c := newDevice(t, "c", func(cfg *Config) { cfg.Bootstrap = b.Addrs() })
+	sc := c.join(ticket)
+	put(t, sc, "from c", 2)
+	c.run()
+	if got, want := converged(t, sa, sb, sc), `{"m":{"from a":1,"from c":2}}`; got != want {
+		t.Errorf("converged on %s, want %s", got, want)
+	}
+	eventually(t, "c has found a", func() bool { return len(c.Peers()) == 2 && sc.Status().Connected == 2 })
+}
+
+// A wall clock that jumps back and forth by hours, or stands still, stops nothing.
+func TestClocks(t *testing.T) {
+	start := time.Now()
+	var calls atomic.Int64
+	clocks := map[string]func() time.Time{
+		"jumps": func() time.Time {
+			return time.Now().Add(time.Duration(calls.Add(1)%13-6) * time.Hour)
+		},
+		"stands still": func() time.Time { return start },
+	}
+	for name, clock := range clocks {
+		t.Run(name, func(t *testing.T) {
+			odd := func(c *Config) { c.Now = clock }
+			a, b, c := newDevice(t, "a", odd).run(), newDevice(t, "b", odd).run(), newDevice(t, "c").run()
+			sa := a.create("list")
+			sb := b.join(sa.Ticket())
+			converged(t, sa, sb)
+			a.SetOffline(true)
+			put(t, sa, "alone", 1)
+			a.SetOffline(false)
+			sc := c.join(sb.Ticket())
+			for i := range 5 {
+				put(t, sa, fmt.Sprint(i), i)
+				put(t, sb, fmt.Sprint(i), -i)
+			}
+			dot := put(t, sa, "last", 1)
+			converged(t, sa, sb, sc)
+			if err := sa.Delivered(ctxFor(t), dot, Reach{All: true, Devices: 2}); err != nil {
+				t.Errorf("Delivered: %v", err)
+			}
+		})
+	}
 }
 
 // A device says when it cannot reach anybody.

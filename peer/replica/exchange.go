@@ -252,10 +252,11 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	}
 }
 
-// requeue works out anew what p lacks and is not on its way.
+// requeue works out anew what p lacks and is not on its way. What is not sealed stays above the horizon: it may be
+// followed by more before it is signed, and a batch cannot end in the middle.
 func (r *Replica) requeue(p *peer) {
-	p.horizon = r.graph.Len()
-	p.todo = r.graph.Missing(p.known.version())
+	p.horizon = r.sealed
+	p.todo = without(r.graph.Missing(p.known.version()), []causal.Span{{Start: r.sealed, End: r.graph.Len()}})
 	p.behind = nil
 	p.todo = r.sound(p, p.todo)
 	p.inFlight = slices.DeleteFunc(p.inFlight, func(f flight) bool {

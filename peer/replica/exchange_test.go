@@ -169,6 +169,39 @@ func TestForwardingEndsInSignatures(t *testing.T) {
 	}
 }
 
+// TestHaveBetweenTwoWrites: a summary that comes between two writes which share a block does not part them: only the
+// end of the block is signed, and with a topic nothing else brings up what follows.
+func TestHaveBetweenTwoWrites(t *testing.T) {
+	for _, gossip := range []bool{false, true} {
+		w, err := newNetwork(1, 2, gossip, replica.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.link(0, 1), w.advance(1_000)); err != nil {
+			t.Fatal(err)
+		}
+		a, b := w.devices[0], w.devices[1]
+		have := &replica.Have{Digest: b.r.Digest(), Tips: b.r.Chains().Tips()}
+		_, first := a.r.Commit(w.now, write("x"))
+		stepped := a.r.Step(b.id, have, w.now)
+		_, second := a.r.Commit(w.now, write("y"))
+		if err := errors.Join(first, stepped, second); err != nil {
+			t.Fatal(err)
+		}
+		quiet(t, a) // whatever is sent is lost
+		if s, _ := a.r.Peer(b.id); s.InSync || s.Lacks != 2 {
+			t.Errorf("gossip %v: b lacks %d ops, want 2", gossip, s.Lacks)
+		}
+		clear(w.messages)
+		if err := errors.Join(w.advance(12_000), w.converged()); err != nil {
+			t.Fatal(err)
+		}
+		if gossip && (w.messages["Changes"] != 1 || w.messages["Have"] != 0) {
+			t.Errorf("messages: %v, want what was not gossiped to go on the stream", w.messages)
+		}
+	}
+}
+
 // TestPastStatesAreNotReusedAcrossBranches: two authors who each go on at what they saw, and now and then see the other's.
 func TestPastStatesAreNotReusedAcrossBranches(t *testing.T) {
 	d := start(t, "a", replica.Limits{})

@@ -131,6 +131,26 @@ func TestForkStaysApart(t *testing.T) {
 	}
 }
 
+// TestForkLeavesNothingSigned: if all that a peer would take ends in no signature, since the change that is signed builds on the
+// other branch, it is not sent, and nothing worse comes of it.
+func TestForkLeavesNothingSigned(t *testing.T) {
+	w := forked(t, 1, 1)
+	b := w.devices[3]
+	actor := b.newActor()
+	counter := func(tx *crdt.Tx) error { tx.Counter("visits").Add(1); return nil }
+	// One block, signed once: a change that builds on nothing, and one that builds on all there is.
+	_, first := b.r.CommitAs(w.now, nil, actor, counter)
+	_, second := b.r.CommitAs(w.now, b.r.State().Version(), actor, counter)
+	if err := errors.Join(first, second, w.drive(3), w.link(2, 3), w.advance(30_000)); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range w.devices[2:] {
+		if n := len(d.r.Status().Forks); n != 1 {
+			t.Errorf("%s: %d forks", d.name, n)
+		}
+	}
+}
+
 // gossiped returns a batch of all that a device holds, as it would be announced.
 func gossiped(t *testing.T, d *device) *replica.Changes {
 	t.Helper()

@@ -257,6 +257,43 @@ func (w *network) commitAt(i int, fn func(*crdt.Tx) error) error {
 	return nil
 }
 
+// together writes on a device, takes in what is next on its way to it, and writes again, all of which shares one
+// Ready, as writes that come at once do.
+func (w *network) together(i int, before, after func(*crdt.Tx) error) error {
+	d := w.devices[i]
+	if d.r == nil {
+		return nil
+	}
+	first, err := d.r.Commit(w.now, before)
+	if err != nil {
+		return err
+	}
+	n := slices.IndexFunc(w.queue, func(p travelling) bool { return p.to == i })
+	if n >= 0 {
+		p := w.queue[n]
+		heap.Remove(&w.queue, n)
+		if err := d.step(w.devices[p.from].id, p.gossip, p.message, w.now); err != nil && !errors.Is(err, replica.ErrNotConnected) {
+			return err
+		}
+	}
+	last, err := d.r.Commit(w.now, after)
+	if err != nil {
+		return err
+	}
+	if n >= 0 && !first.IsZero() && !last.IsZero() {
+		w.faults["a message between two writes"]++
+	}
+	if err := w.drive(i); err != nil {
+		return err
+	}
+	for _, dot := range []causal.Dot{first, last} {
+		if !dot.IsZero() {
+			w.acknowledged = append(w.acknowledged, dot)
+		}
+	}
+	return nil
+}
+
 // crash stops a device in the middle of a commit and perhaps of taking in what others sent, before or after
 // its blocks were made durable.
 func (w *network) crash(i int, fsync bool, fn func(*crdt.Tx) error) error {

@@ -28,7 +28,7 @@ func TestRandomSchedules(t *testing.T) {
 		return // too few to expect each of them
 	}
 	for _, fault := range []string{"dropped", "swallowed", "doubled", "late", "overtaken", "gap", "crash before fsync", "crash after fsync",
-		"lost at a device that was down", "forgot its peers", "new actor", "compared with the oracle"} {
+		"lost at a device that was down", "forgot its peers", "new actor", "a message between two writes", "compared with the oracle"} {
 		if faults[fault] == 0 {
 			t.Errorf("no run had the fault %q: of %v", fault, slices.Sorted(maps.Keys(faults)))
 		}
@@ -74,6 +74,9 @@ func randomSchedule(t *rapid.T, faults map[string]int) {
 		},
 		"commit at": func(t *rapid.T) {
 			must(w.commitAt(device.Draw(t, "device"), randomOps(t)))
+		},
+		"commit together": func(t *rapid.T) {
+			must(w.together(device.Draw(t, "device"), randomOps(t), randomOps(t)))
 		},
 		"link": func(t *rapid.T) {
 			must(w.link(device.Draw(t, "a"), device.Draw(t, "b")))

@@ -153,7 +153,8 @@ func (r *Replica) Advance() {
 	r.out.waiting = false
 }
 
-// cut returns the next batch of missing, as cut before in this Ready if it was.
+// cut returns the next batch of missing, as cut before in this Ready if it was. Without a batch nothing in missing
+// can be sent.
 func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	for _, c := range r.out.cuts {
 		if slices.Equal(c.missing, missing) {
@@ -166,6 +167,9 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	b, rest, err := r.chains.Cut(&r.source, missing, crdt.TargetBatchBytes, crdt.TargetBatchChanges)
 	if err != nil {
 		return cutting{}, fmt.Errorf("replica: cut a batch: %w", err)
+	}
+	if b == nil {
+		return cutting{}, nil // nothing in missing is signed
 	}
 	c := cutting{missing: slices.Clone(missing), batch: b.AppendTo(nil), rest: rest}
 	c.sent = without(c.missing, rest)

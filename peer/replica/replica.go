@@ -41,7 +41,7 @@ var ErrNotConnected = errors.New("replica: not connected")
 // use; what State and Chains return may be read by many while nobody changes the replica.
 //
 // Times named now are the wall clock in unix milliseconds. Timers run on what passes between one and the next;
-// a clock set back stops none of them.
+// a clock that is set back, or stands still, stops none of them.
 //
 // Invariant: everything below stable is in the Log, everything below sealed in a Block that was
 // or will be in a Ready, and what is not sealed was authored here.
@@ -53,8 +53,9 @@ type Replica struct {
 	state  *crdt.State
 	source source
 
-	wall int64 // the last time given
-	now  int64 // milliseconds that have passed; never goes back
+	wall   int64 // the last time given
+	now    int64 // milliseconds that have passed; never goes back
+	ticked int64 // now at the last Tick
 
 	peers    map[causal.Device]*peer
 	order    []*peer   // the same, by device
@@ -258,9 +259,16 @@ func (r *Replica) seekDots(p *peer, gap []causal.Dot) {
 	}
 }
 
+// tickStep is what a Tick takes to have passed since the last one if the clock does not tell.
+const tickStep = 100
+
 // Tick lets time pass. Call it about ten times a second while peers are connected.
 func (r *Replica) Tick(now int64) {
 	r.clock(now)
+	if r.now == r.ticked {
+		r.now += tickStep
+	}
+	r.ticked = r.now
 	if n := r.graph.Len(); n != r.grown {
 		r.grown, r.grownAt = n, r.now
 	}

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"container/heap"
 	"crypto/ed25519"
 	"errors"
 	"runtime"
@@ -437,5 +438,38 @@ func TestClockSetBack(t *testing.T) {
 	}
 	if err := w.converged(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClockStandsStill: what was lost is repaired also if every Tick tells the same time.
+func TestClockStandsStill(t *testing.T) {
+	w, err := newNetwork(1, 2, false, replica.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.link(0, 1), w.advance(3_000)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := w.devices[0].r.Commit(w.now, write("x")); err != nil {
+			t.Fatal(err)
+		}
+		quiet(t, w.devices[0]) // the push is lost
+		for range 150 {
+			for i, d := range w.devices {
+				d.r.Tick(w.now)
+				if err := w.drive(i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for len(w.queue) > 0 {
+				if err := w.arrive(heap.Pop(&w.queue).(travelling)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := w.converged(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
