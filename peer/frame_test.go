@@ -10,6 +10,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/atollsync/atoll/peer/replica"
 )
 
 func TestReadFrame(t *testing.T) {
@@ -181,6 +183,57 @@ func FuzzDecodePeers(f *testing.F) {
 		again, err := decodePeers(encodePeers(peers)[1:])
 		if err != nil || len(again) != len(peers) {
 			t.Fatalf("%v comes back as %v, %v", peers, again, err)
+		}
+	})
+}
+
+// Whatever a stream carries, frames come out of it within their limit, and what is packed in them
+// unpacks within its own.
+func FuzzReadFrame(f *testing.F) {
+	const limit = 1 << 16
+	c, err := newCompressor(limit)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(c.close)
+	packed, _ := c.pack(bytes.Repeat([]byte("abc"), 10_000))
+	f.Add(append(binary.AppendUvarint(nil, uint64(len(packed))), packed...))
+	f.Add(binary.AppendUvarint(nil, limit+1))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r := bytes.NewReader(raw)
+		for {
+			frame, err := readFrame(r, limit)
+			if err != nil {
+				return
+			}
+			if len(frame) == 0 || len(frame) > limit {
+				t.Fatalf("a frame of %d bytes", len(frame))
+			}
+			if plain, err := c.unpack(frame); err == nil && len(plain) > limit {
+				t.Fatalf("%d bytes unpacked, at most %d allowed", len(plain), limit)
+			}
+		}
+	})
+}
+
+// Whatever a member seals, gossip is an error or a bounded number of messages.
+func FuzzDecodeGossip(f *testing.F) {
+	c, err := newCompressor(maxGossipPlain)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(c.close)
+	w := newArray(2)
+	for range 2 {
+		w.bytes((&replica.Digest{}).AppendTo(nil))
+	}
+	f.Add(append([]byte{0}, w.done()...))
+	packed, _ := c.pack(bytes.Repeat([]byte{0x91}, 10_000))
+	f.Add(append([]byte{flagZstd}, packed...))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		messages, err := decodeGossip(raw, c)
+		if err == nil && len(messages) > maxGossipParts {
+			t.Fatalf("%d messages, at most %d allowed", len(messages), maxGossipParts)
 		}
 	})
 }

@@ -275,12 +275,18 @@ func (g *gossip) unseal(s *Store, from peer.ID, data []byte) ([]replica.Message,
 	if err != nil {
 		return nil, err
 	}
+	return decodeGossip(plain, g.packer)
+}
+
+// decodeGossip takes apart what was sealed.
+func decodeGossip(plain []byte, packer *compressor) ([]replica.Message, error) {
 	if len(plain) == 0 {
 		return nil, fmt.Errorf("%w: empty message", errFrame)
 	}
 	flag, plain := plain[0], plain[1:]
 	if flag&flagZstd != 0 {
-		if plain, err = g.packer.unpack(plain); err != nil {
+		var err error
+		if plain, err = packer.unpack(plain); err != nil {
 			return nil, err
 		}
 	}
