@@ -140,7 +140,7 @@ func (s *Store) Status() StoreStatus {
 	if s.closed || s.rep == nil {
 		return st
 	}
-	st.Status = s.rep.Status()
+	st.Status = s.rep.Status(s.node.now())
 	st.Slices = s.rep.State().Slices()
 	st.Connected = len(s.links)
 	st.Gossip = s.topic != nil

@@ -133,7 +133,6 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	accepted := r.chains.Add(k)
 	for _, a := range accepted {
 		r.out.events = append(r.out.events, r.state.Apply(a))
-		r.noteSkew(a)
 	}
 	r.source.unstable = append(r.source.unstable, accepted...)
 	span := causal.Span{Start: accepted[0].Span.Start, End: r.graph.Len()}
@@ -166,23 +165,5 @@ func (r *Replica) addPending() {
 				r.refused++
 			}
 		}
-	}
-}
-
-// maxSkewed bounds how many skewed authors are listed.
-const maxSkewed = 256
-
-// noteSkew lists the author of a change from the future. No change is refused for its clock.
-func (r *Replica) noteSkew(a crdt.Accepted) {
-	ahead := a.Time - r.wall
-	if ahead <= r.limits.MaxSkew {
-		delete(r.skewed, a.Actor)
-		return
-	}
-	if r.skewed == nil {
-		r.skewed = make(map[causal.Actor]int64)
-	}
-	if _, ok := r.skewed[a.Actor]; ok || len(r.skewed) < maxSkewed {
-		r.skewed[a.Actor] = ahead
 	}
 }

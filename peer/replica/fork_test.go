@@ -55,7 +55,7 @@ func TestForkProof(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, d := range w.devices[2:] {
-				forks := d.r.Status().Forks
+				forks := d.r.Status(0).Forks
 				if len(forks) != 1 || forks[0].Actor != w.devices[0].actor {
 					t.Fatalf("%s: forks %v", d.name, forks)
 				}
@@ -124,7 +124,7 @@ func TestForkStaysApart(t *testing.T) {
 	if err := a.r.Step(b.id, liar, w.now); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range a.r.Status().Forks {
+	for _, f := range a.r.Status(0).Forks {
 		if f.Actor == e.actor {
 			t.Errorf("a claim about what was known before was listened to: %s", f)
 		}
@@ -145,7 +145,7 @@ func TestForkLeavesNothingSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range w.devices[2:] {
-		if n := len(d.r.Status().Forks); n != 1 {
+		if n := len(d.r.Status(0).Forks); n != 1 {
 			t.Errorf("%s: %d forks", d.name, n)
 		}
 	}

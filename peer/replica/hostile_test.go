@@ -96,7 +96,7 @@ type still struct {
 }
 
 func frozen(d *device) still {
-	return still{d.r.Digest(), d.r.State().JSON(), d.r.Status(), d.r.HasReady()}
+	return still{d.r.Digest(), d.r.State().JSON(), d.r.Status(0), d.r.HasReady()}
 }
 
 // TestDecodeRefuses feeds DecodeMessage what no honest device sends.
@@ -267,8 +267,8 @@ func TestEveryFlippedBit(t *testing.T) {
 		b := slices.Clone(batch)
 		b[bit/8] ^= 1 << (bit % 8)
 		err := d.r.Step(author.id, &replica.Changes{Batch: b}, w.now)
-		if n := len(d.r.Status().Forks); n > 0 {
-			t.Fatalf("bit %d flipped: forks %v", bit, d.r.Status().Forks)
+		if n := len(d.r.Status(0).Forks); n > 0 {
+			t.Fatalf("bit %d flipped: forks %v", bit, d.r.Status(0).Forks)
 		}
 		if d.r.Digest() == before {
 			continue

@@ -31,7 +31,7 @@ func (e *interaction) same(d *datadriven.TestData) error {
 }
 
 func (e *interaction) status(n *device) {
-	s := n.r.Status()
+	s := n.r.Status(e.now)
 	e.printf("%s changes=%d ops=%d outbox=%d", n.name, s.Changes, s.Ops, s.Outbox)
 	if s.PendingBatches > 0 {
 		e.printf(" pending=%d for %v", s.PendingBatches, s.PendingFor)

@@ -196,7 +196,7 @@ func (w *network) arrive(p travelling) error {
 		w.faults["overtaken"]++
 	}
 	w.arrived[way] = max(w.arrived[way], p.sent)
-	pending := d.r.Status().PendingBatches
+	pending := d.r.Status(0).PendingBatches
 	m, err := replica.DecodeMessage(p.message)
 	if err != nil {
 		return fmt.Errorf("%s sent what is no message: %w", w.devices[p.from].name, err)
@@ -210,7 +210,7 @@ func (w *network) arrive(p travelling) error {
 	if err != nil && !errors.Is(err, replica.ErrNotConnected) {
 		return fmt.Errorf("%s to %s: %s: %w", w.devices[p.from].name, d.name, m, err)
 	}
-	if d.r.Status().PendingBatches > pending {
+	if d.r.Status(0).PendingBatches > pending {
 		w.faults["gap"]++
 	}
 	return w.drive(p.to)
@@ -347,7 +347,7 @@ func (w *network) check(limits replica.Limits) error {
 		if d.r == nil {
 			continue
 		}
-		s := d.r.Status()
+		s := d.r.Status(0)
 		if len(s.Forks) > 0 || s.RefusedPending > 0 {
 			return fmt.Errorf("%s sees forks %v, refused %d batches", d.name, s.Forks, s.RefusedPending)
 		}
@@ -443,8 +443,8 @@ func (w *network) settled() error {
 				return fmt.Errorf("%s was acknowledged to its author, and %s does not have it", dot, d.name)
 			}
 		}
-		if d.r.Status().PendingBatches > 0 {
-			return fmt.Errorf("%s still waits for %v", d.name, d.r.Status().PendingFor)
+		if d.r.Status(0).PendingBatches > 0 {
+			return fmt.Errorf("%s still waits for %v", d.name, d.r.Status(0).PendingFor)
 		}
 	}
 	first := w.devices[0]

@@ -70,8 +70,7 @@ type Replica struct {
 	author   authoring
 	records  recordTable
 	forks    forkTable
-	skewed   map[causal.Actor]int64 // how far ahead of the clock, in ms
-	refused  uint64                 // pending batches that turned out invalid
+	refused  uint64 // pending batches that turned out invalid
 
 	sealed causal.LV
 	out    output

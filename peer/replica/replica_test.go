@@ -289,7 +289,7 @@ func TestPeersAreForgotten(t *testing.T) {
 		quiet(t, d)
 		d.r.Disconnect(id)
 	}
-	if peers := d.r.Status().Peers; len(peers) != 3 || peers[0].Device != (causal.Device{8}) {
+	if peers := d.r.Status(0).Peers; len(peers) != 3 || peers[0].Device != (causal.Device{8}) {
 		t.Errorf("remembered: %v", peers)
 	}
 }

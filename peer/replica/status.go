@@ -22,7 +22,7 @@ type Status struct {
 	// Void and Unknown are the ops without effect, as crdt.Stats counts them.
 	Void, Unknown int
 	Forks         []Fork
-	// Skewed are authors whose last change came from ahead of the local clock.
+	// Skewed are authors whose last change is from ahead of the local clock, sorted, at most 256.
 	Skewed []Skew
 	Peers  []PeerStatus
 	// Outbox is how many ops of this device no other device is known to hold.
@@ -54,8 +54,9 @@ type PeerStatus struct {
 	Forked []causal.Actor
 }
 
-// Status returns the state of the replica and of its exchanges.
-func (r *Replica) Status() Status {
+// Status returns the state of the replica and of its exchanges. now is the local clock in unix ms, by which
+// skewed authors are told.
+func (r *Replica) Status(now int64) Status {
 	stats := r.state.Stats()
 	s := Status{
 		Version:        r.state.Version(),
@@ -70,15 +71,28 @@ func (r *Replica) Status() Status {
 		Unknown:        stats.Unknown,
 		Forks:          slices.Clone(r.forks.forks),
 		Outbox:         r.OutboxLen(causal.Device{}),
+		Skewed:         r.skewed(now),
 	}
-	for a, ahead := range r.skewed {
-		s.Skewed = append(s.Skewed, Skew{Actor: a, Ahead: ahead})
-	}
-	slices.SortFunc(s.Skewed, func(a, b Skew) int { return a.Actor.Compare(b.Actor) })
 	for _, p := range r.order {
 		s.Peers = append(s.Peers, r.peerStatus(p))
 	}
 	return s
+}
+
+// maxSkewed bounds how many skewed authors are listed.
+const maxSkewed = 256
+
+// skewed returns the authors whose last change is from the future, sorted. No change is refused for its clock.
+func (r *Replica) skewed(now int64) []Skew {
+	var out []Skew
+	for _, a := range r.graph.Actors() {
+		last, _ := r.graph.LV(causal.Dot{Actor: a, Seq: r.graph.Last(a)})
+		if ahead := r.chains.ChangeAt(last).Time - now; ahead > r.limits.MaxSkew {
+			out = append(out, Skew{Actor: a, Ahead: ahead})
+		}
+	}
+	slices.SortFunc(out, func(a, b Skew) int { return a.Actor.Compare(b.Actor) })
+	return out[:min(len(out), maxSkewed)]
 }
 
 func (r *Replica) peerStatus(p *peer) PeerStatus {
