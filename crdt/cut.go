@@ -51,7 +51,7 @@ func (c *Chains) Cut(src Source, missing []causal.Span, maxBytes, maxChanges int
 			return nil, missing, nil
 		}
 		if b := c.BatchOf(taken); b.fits() {
-			return b, subtract(missing, taken), nil
+			return b, causal.Subtract(missing, spansOf(taken)), nil
 		}
 		// The context of so many deps, or their signatures, take too much.
 		if grown || len(k.changes) == 1 {
@@ -311,30 +311,6 @@ func contains(spans []causal.Span, lv causal.LV) bool {
 	return i < len(spans) && spans[i].Contains(lv)
 }
 
-// subtract returns spans without those of the taken changes, both ascending.
-func subtract(spans []causal.Span, taken []Accepted) []causal.Span {
-	var out []causal.Span
-	for _, s := range spans {
-		for len(taken) > 0 && taken[0].Span.End <= s.Start {
-			taken = taken[1:]
-		}
-		for len(taken) > 0 && taken[0].Span.Start < s.End {
-			if t := taken[0].Span; t.Start > s.Start {
-				out = append(out, causal.Span{Start: s.Start, End: t.Start})
-			}
-			s.Start = taken[0].Span.End
-			if s.Start > s.End {
-				break
-			}
-			taken = taken[1:]
-		}
-		if s.Start < s.End {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // BatchOf returns the batch of the given changes, which c holds: in causal order and,
 // for each actor, without gaps. Context and signatures come from c: the last one of each actor, and
 // those that are kept for good. A receiver takes the batch only if each actor's last change here is signed.
@@ -380,4 +356,13 @@ func (c *Chains) BatchOf(changes []Accepted) *Batch {
 		b.Sigs = append(b.Sigs, c.keptSigs(a, parts[a].first, parts[a].next)...)
 	}
 	return b
+}
+
+// spansOf returns what changes cover, which are in LV order.
+func spansOf(changes []Accepted) []causal.Span {
+	var out []causal.Span
+	for _, a := range changes {
+		out = causal.AppendSpan(out, a.Span)
+	}
+	return out
 }

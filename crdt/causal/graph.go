@@ -12,15 +12,6 @@ import (
 // It is never sent or stored.
 type LV int
 
-// Span is the half-open range [Start, End) of local versions.
-type Span struct{ Start, End LV }
-
-// Len returns the number of ops in s.
-func (s Span) Len() int { return int(s.End - s.Start) }
-
-// Contains reports whether lv lies in s.
-func (s Span) Contains(lv LV) bool { return s.Start <= lv && lv < s.End }
-
 // ActorIndex names an actor in one Graph, in order of first appearance.
 type ActorIndex int32
 
@@ -234,7 +225,7 @@ func (g *Graph) ActorSpans(a Actor, from, to Seq) []Span {
 		if end := r.Seq + Seq(r.Len()); to < end {
 			s.End -= LV(end - to)
 		}
-		out = appendSpan(out, s)
+		out = AppendSpan(out, s)
 	}
 	return out
 }
@@ -302,7 +293,7 @@ func (g *Graph) Missing(v VersionVector) []Span {
 	slices.SortFunc(out, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	merged := out[:0]
 	for _, s := range out {
-		merged = appendSpan(merged, s)
+		merged = AppendSpan(merged, s)
 	}
 	return merged
 }
@@ -466,18 +457,6 @@ func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
 func prependSpan(spans []Span, s Span) []Span {
 	if n := len(spans); n > 0 && spans[n-1].Start == s.End {
 		spans[n-1].Start = s.Start
-		return spans
-	}
-	return append(spans, s)
-}
-
-// appendSpan adds s, which lies after all of spans, joining it to the last if they touch.
-func appendSpan(spans []Span, s Span) []Span {
-	if s.Start >= s.End {
-		return spans
-	}
-	if n := len(spans); n > 0 && spans[n-1].End == s.Start {
-		spans[n-1].End = s.End
 		return spans
 	}
 	return append(spans, s)

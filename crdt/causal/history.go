@@ -50,8 +50,8 @@ func (h History) spans() []Span {
 	var out []Span
 	at := LV(0)
 	for _, m := range h.missing {
-		out = appendSpan(out, Span{at, m.Start})
+		out = AppendSpan(out, Span{at, m.Start})
 		at = m.End
 	}
-	return appendSpan(out, Span{at, h.end})
+	return AppendSpan(out, Span{at, h.end})
 }

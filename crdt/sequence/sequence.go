@@ -176,7 +176,7 @@ func (s *Sequence) replay(g *causal.Graph, t *tracker) {
 			t.move(s.log, nil)
 		case !op.same && i > 0:
 			gone, come := g.Diff([]causal.LV{s.log[i-1].end() - 1}, g.Parents(op.lv))
-			t.move(s.log, subtract(union(t.off, gone), come))
+			t.move(s.log, causal.Subtract(union(t.off, gone), come))
 		}
 		if op.kind == insertOp {
 			t.insert(g, op.lv, op.n, op.pos)

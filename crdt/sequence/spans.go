@@ -11,29 +11,6 @@ func sameSpans(a, b []causal.Span) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
-// subtract returns what is in a and not in b, all ascending.
-func subtract(a, b []causal.Span) []causal.Span {
-	var out []causal.Span
-	for _, s := range a {
-		for len(b) > 0 && b[0].End <= s.Start {
-			b = b[1:]
-		}
-		for _, cut := range b {
-			if cut.Start >= s.End {
-				break
-			}
-			if s.Start < cut.Start {
-				out = append(out, causal.Span{Start: s.Start, End: cut.Start})
-			}
-			s.Start = cut.End
-		}
-		if s.Start < s.End {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // union returns what is in a or in b, all ascending.
 func union(a, b []causal.Span) []causal.Span {
 	if len(a) == 0 {

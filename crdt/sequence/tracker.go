@@ -328,7 +328,7 @@ func (t *tracker) move(log opLog, off []causal.Span) bool {
 	if sameSpans(t.off, off) {
 		return false
 	}
-	retreat, advance := subtract(off, t.off), subtract(t.off, off)
+	retreat, advance := causal.Subtract(off, t.off), causal.Subtract(t.off, off)
 	t.off = off
 	moved := false
 	for i := len(retreat) - 1; i >= 0; i-- {

@@ -256,12 +256,12 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 // followed by more before it is signed, and a batch cannot end in the middle.
 func (r *Replica) requeue(p *peer) {
 	p.horizon = r.sealed
-	p.todo = without(r.graph.Missing(p.known.version()), []causal.Span{{Start: r.sealed, End: r.graph.Len()}})
+	p.todo = causal.Subtract(r.graph.Missing(p.known.version()), []causal.Span{{Start: r.sealed, End: r.graph.Len()}})
 	p.behind = nil
 	p.todo = r.sound(p, p.todo)
 	p.inFlight = slices.DeleteFunc(p.inFlight, func(f flight) bool {
-		if total(without(f.sent, p.behind)) == total(f.sent) {
-			p.todo = without(p.todo, f.sent)
+		if total(causal.Subtract(f.sent, p.behind)) == total(f.sent) {
+			p.todo = causal.Subtract(p.todo, f.sent)
 			return false
 		}
 		p.unacked -= f.bytes // the peer refuses it
@@ -357,7 +357,7 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 	if len(p.todo) == 0 {
 		return
 	}
-	p.todo = without(p.todo, r.graph.ActorSpans(t.Actor, old+1, t.Seq+1))
+	p.todo = causal.Subtract(p.todo, r.graph.ActorSpans(t.Actor, old+1, t.Seq+1))
 }
 
 // land takes off what is in flight and known to have arrived.
@@ -402,12 +402,12 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 			}
 			run.Start += causal.LV(known - run.Seq + 1)
 		}
-		fresh = join(fresh, run.Span)
+		fresh = causal.AppendSpan(fresh, run.Span)
 		return true
 	})
 	p.horizon = lv
 	for _, s := range r.sound(p, fresh) {
-		p.todo = join(p.todo, s)
+		p.todo = causal.AppendSpan(p.todo, s)
 	}
 }
 

@@ -156,9 +156,9 @@ func (r *Replica) sound(p *peer, spans []causal.Span) []causal.Span {
 	for _, s := range spans {
 		r.graph.Runs(s, func(run causal.Run) bool {
 			if behind(run.Start) || slices.ContainsFunc(run.Parents, behind) {
-				p.behind = join(p.behind, run.Span)
+				p.behind = causal.AppendSpan(p.behind, run.Span)
 			} else {
-				out = join(out, run.Span)
+				out = causal.AppendSpan(out, run.Span)
 			}
 			return true
 		})

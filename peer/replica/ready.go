@@ -172,7 +172,7 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 		return cutting{}, nil // nothing in missing is signed
 	}
 	c := cutting{missing: slices.Clone(missing), batch: b.AppendTo(nil), rest: rest}
-	c.sent = without(c.missing, rest)
+	c.sent = causal.Subtract(c.missing, rest)
 	if len(r.out.cuts) == maxCuts {
 		r.out.cuts = slices.Delete(r.out.cuts, 0, 1)
 	}

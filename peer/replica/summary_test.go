@@ -49,38 +49,3 @@ func TestSummaryDifference(t *testing.T) {
 		t.Error("no base had an actor that the summary lacks")
 	}
 }
-
-// TestWithout compares subtraction of spans with that of sets.
-func TestWithout(t *testing.T) {
-	gen := rapid.Custom(func(t *rapid.T) []causal.Span {
-		var out []causal.Span
-		at := causal.LV(0)
-		for range rapid.IntRange(0, 5).Draw(t, "spans") {
-			at += causal.LV(rapid.IntRange(1, 3).Draw(t, "gap"))
-			end := at + causal.LV(rapid.IntRange(1, 4).Draw(t, "len"))
-			out = append(out, causal.Span{Start: at, End: end})
-			at = end
-		}
-		return out
-	})
-	in := func(spans []causal.Span, lv causal.LV) bool {
-		return slices.ContainsFunc(spans, func(s causal.Span) bool { return s.Contains(lv) })
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		spans, cut := gen.Draw(t, "spans"), gen.Draw(t, "cut")
-		got := without(slices.Clone(spans), cut)
-		n := uint64(0)
-		for lv := range causal.LV(50) {
-			want := in(spans, lv) && !in(cut, lv)
-			if in(got, lv) != want {
-				t.Fatalf("%v without %v is %v", spans, cut, got)
-			}
-			if want {
-				n++
-			}
-		}
-		if total(got) != n {
-			t.Fatalf("%v without %v is %v: %d ops, not %d", spans, cut, got, total(got), n)
-		}
-	})
-}
