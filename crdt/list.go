@@ -41,19 +41,19 @@ func (c *listContent) insert(ps *pass, op *Op, t *touch) {
 	}
 	at := c.runIndex(span.Start)
 	c.runs = slices.Insert(c.runs, at, run)
-	edits := c.ops.Insert(ps.s.graph, ps.history, ps.lv, op.Pos, op.Len)
+	pos := c.ops.Insert(ps.s.graph, ps.history, ps.lv, op.Pos, op.Len)
 	if ps.undoable() {
 		ps.undo(func() {
 			c.runs = slices.Delete(c.runs, at, at+1)
 			c.ops.Truncate(span.Start)
 		})
 	}
-	c.edit(ps, edits, t)
+	c.edit(ps, []sequence.Edit{{Pos: pos, Inserted: op.Len, LV: span.Start}}, t)
 }
 
 // delete applies a ListDelete of n elements.
 func (c *listContent) delete(ps *pass, pos, n int, t *touch) {
-	edits := c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n)
+	edits := c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, nil)
 	if ps.undoable() {
 		lv := ps.lv
 		ps.undo(func() { c.ops.Truncate(lv) })

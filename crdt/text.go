@@ -15,15 +15,13 @@ type textContent struct {
 
 // insert applies a TextInsert of text, which has n code points.
 func (c *textContent) insert(ps *pass, pos int, text string, n int, t *touch) {
-	for _, e := range c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n) {
-		c.edit(ps, e.Pos, 0, text, n, t) // an insert stays in one piece
-	}
+	c.edit(ps, c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n), 0, text, n, t)
 	c.save(ps)
 }
 
 // delete applies a TextDelete of n code points.
 func (c *textContent) delete(ps *pass, pos, n int, t *touch) {
-	for _, e := range c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n) {
+	for _, e := range c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, nil) {
 		c.edit(ps, e.Pos, e.Deleted, "", 0, t)
 	}
 	c.save(ps)

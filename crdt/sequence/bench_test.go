@@ -42,6 +42,7 @@ func BenchmarkSequential(b *testing.B) {
 	b.ResetTimer()
 	b.ReportAllocs()
 	edits := 0
+	var buf []sequence.Edit
 	for range b.N {
 		var s sequence.Sequence
 		var rope sequence.Rope
@@ -49,13 +50,14 @@ func BenchmarkSequential(b *testing.B) {
 		edits = 0
 		for _, tx := range tr.Txns {
 			for _, p := range tx.Patches {
-				for _, e := range s.Delete(nil, causal.History{}, lv, p.pos, p.deleted) {
+				buf = s.Delete(nil, causal.History{}, lv, p.pos, p.deleted, buf[:0])
+				for _, e := range buf {
 					rope.Delete(e.Pos, e.Deleted)
 					lv += causal.LV(e.Deleted)
 				}
-				for _, e := range s.Insert(nil, causal.History{}, lv, p.pos, utf8.RuneCountInString(p.inserted)) {
-					rope.Insert(e.Pos, p.inserted)
-					lv += causal.LV(e.Inserted)
+				if n := utf8.RuneCountInString(p.inserted); n > 0 {
+					rope.Insert(s.Insert(nil, causal.History{}, lv, p.pos, n), p.inserted)
+					lv += causal.LV(n)
 				}
 				edits++
 			}

@@ -94,7 +94,7 @@ func disturb(d *document, r *rand.Rand) {
 			if r.IntN(2) == 0 {
 				d.seq.Insert(&d.g, h, lv, r.IntN(d.seq.Len()+1), 2)
 			} else {
-				d.seq.Delete(&d.g, h, lv, r.IntN(d.seq.Len()+1), 2)
+				d.seq.Delete(&d.g, h, lv, r.IntN(d.seq.Len()+1), 2, nil)
 			}
 			lv += 2
 		}
@@ -115,7 +115,7 @@ func applyTwice(t rapid.TB, d *document, changes []change, i int) {
 	var first [][]sequence.Edit
 	lv := start
 	for _, o := range changes[i].ops {
-		first = append(first, d.feed(h, lv, o))
+		first = append(first, slices.Clone(d.feed(h, lv, o)))
 		lv += causal.LV(o.len())
 	}
 	d.seq.Truncate(start)
@@ -343,17 +343,16 @@ func TestEditsOfMerge(t *testing.T) {
 	h := g.History(g.Heads())
 	s.Insert(&g, causal.History{}, base.Start, 0, 6) // 0..5
 	a, _ := g.Add(agentActor(0), 7, 2, g.Heads())
-	s.Delete(&g, h, a.Start, 2, 2) // 2, 3
+	s.Delete(&g, h, a.Start, 2, 2, nil) // 2, 3
 	bParents := []causal.LV{base.End - 1}
 	bh := g.History(bParents)
 	b, _ := g.Add(agentActor(1), 1, 5, bParents)
-	got := s.Delete(&g, bh, b.Start, 1, 4) // 1, 2, 3, 4: of these 1 and 4 are left
-	if len(got) != 1 || got[0] != (sequence.Edit{Pos: 1, Deleted: 2}) {
-		t.Errorf("delete: %+v", got)
+	got := s.Delete(&g, bh, b.Start, 1, 4, []sequence.Edit{{Pos: 1, Deleted: 9}}) // 1, 2, 3, 4: of these 1 and 4 are left
+	if want := []sequence.Edit{{Pos: 1, Deleted: 9}, {Pos: 1, Deleted: 2}}; !slices.Equal(got, want) {
+		t.Errorf("delete after another: %+v", got)
 	}
-	got = s.Insert(&g, bh, b.Start+4, 1, 1)
-	if len(got) != 1 || got[0] != (sequence.Edit{Pos: 1, Inserted: 1, LV: b.Start + 4}) {
-		t.Errorf("insert: %+v", got)
+	if at := s.Insert(&g, bh, b.Start+4, 1, 1); at != 1 {
+		t.Errorf("insert at %d", at)
 	}
 	if s.Len() != 3 || !s.IsInsert(b.Start+4) || s.IsInsert(b.Start) || s.IsInsert(a.Start) || !s.IsInsert(base.Start+3) || s.IsInsert(g.Len()) {
 		t.Errorf("length %d", s.Len())

@@ -58,7 +58,9 @@ func (r *opRun) part(s causal.Span) opRun {
 		}
 		p.same = true
 	}
-	p.n = min(p.n, int(s.End-p.lv))
+	if s.End < p.end() {
+		p.n = int(s.End - p.lv)
+	}
 	return p
 }
 

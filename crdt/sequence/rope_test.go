@@ -212,7 +212,7 @@ func TestOutsideContent(t *testing.T) {
 		"elements insert":   func() { elems.Insert(4, 1, 1) },
 		"elements delete":   func() { elems.Delete(3, 1) },
 		"elements at":       func() { elems.At(3) },
-		"op out of order":   func() { seq.Delete(nil, causal.History{}, 9, 0, 1) },
+		"op out of order":   func() { seq.Delete(nil, causal.History{}, 9, 0, 1, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

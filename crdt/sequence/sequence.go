@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -36,16 +37,16 @@ func (s *Sequence) IsInsert(lv causal.LV) bool {
 	return i < len(s.log) && s.log[i].lv <= lv && s.log[i].kind == insertOp
 }
 
-// Insert applies the insertion of n elements, named lv, lv+1, ..., at pos of the sequence that the
-// op's author saw, and returns what that does to the merged sequence. h is the causal
+// Insert applies the insertion of n > 0 elements, named lv, lv+1, ..., at pos of the sequence that the
+// op's author saw, and returns where they go, in one piece, in the merged sequence. h is the causal
 // history of the change the op is part of; earlier ops of the same change count as seen. lv must be above that of any op
 // s has. A pos beyond the end of what the author saw means that end, one below 0 the start.
 //
 // g must hold lv, unless no op of s is missing from h: then it is not asked, so that a
 // change can be applied while it is being written.
-func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, n int) []Edit {
+func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, n int) (at int) {
 	if n <= 0 {
-		return nil
+		panic(fmt.Sprintf("sequence: insert %d elements", n))
 	}
 	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: max(pos, 0), kind: insertOp, low: lv, size: s.length}
@@ -55,48 +56,49 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 		s.log.add(op)
 		s.length += n
 		s.retire()
-		return []Edit{{Pos: op.pos, Inserted: n, LV: lv}}
+		return op.pos
 	}
 	op.low = low
 	t := s.open(g, low)
 	t.astray = t.move(s.log, h.Missing()) || t.astray
 	op.same = !t.astray
 	op.pos = min(op.pos, t.tree.total.seen)
-	at := t.insert(g, lv, n, op.pos)
+	at = t.insert(g, lv, n, op.pos)
 	t.applied(&op)
 	s.log.add(op)
 	s.length += n
-	return []Edit{{Pos: at, Inserted: n, LV: lv}}
+	return at
 }
 
 // Delete applies the deletion of n elements at pos of the sequence that the op's author
-// saw, by the ops lv, lv+1, ..., one each. What lies outside that sequence is not deleted. The
-// rest is as for Insert.
-func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, n int) []Edit {
+// saw, by the ops lv, lv+1, ..., one each. What lies outside that sequence is not deleted. What that does to
+// the merged sequence is appended to edits, which the caller may use again. The rest is as for Insert.
+func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, n int, edits []Edit) []Edit {
 	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: pos, kind: deleteOp, low: lv, size: s.length}
 	low, concurrent := s.log.firstIn(h.Missing())
 	if !concurrent {
 		if !op.clamp(s.length) {
-			return nil
+			return edits
 		}
 		op.low = op.lv
 		s.log.add(op)
 		s.length -= op.n
 		s.retire()
-		return []Edit{{Pos: op.pos, Deleted: op.n}}
+		return append(edits, Edit{Pos: op.pos, Deleted: op.n})
 	}
 	op.low = low
 	t := s.open(g, low)
 	t.astray = t.move(s.log, h.Missing()) || t.astray
 	op.same = !t.astray
 	if !op.clamp(t.tree.total.seen) {
-		return nil
+		return edits
 	}
-	edits := t.delete(&op, nil)
+	from := len(edits)
+	edits = t.delete(&op, edits)
 	t.applied(&op)
 	s.log.add(op)
-	for _, e := range edits {
+	for _, e := range edits[from:] {
 		s.length -= e.Deleted
 	}
 	return edits
@@ -143,12 +145,12 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		t = new(tracker)
 		s.tracker = t
 	} else if low >= t.base && (low < t.done || !s.stale(t)) {
-		s.replay(g, t)
+		s.replay(g, t, math.MaxInt)
 		return t
 	}
 	base := s.log.base(low)
 	t.reset(base, s.log.sizeAt(base))
-	s.replay(g, t)
+	s.replay(g, t, math.MaxInt)
 	return t
 }
 
@@ -166,11 +168,12 @@ func (s *Sequence) retire() {
 	}
 }
 
-// replay applies to t the ops it does not have yet.
-func (s *Sequence) replay(g *causal.Graph, t *tracker) {
-	for i := s.log.from(t.done); i < len(s.log); i++ {
+// replay applies to t the ops before end that it does not have yet. All of these must have all ops before t's base in
+// their history: see opLog.base.
+func (s *Sequence) replay(g *causal.Graph, t *tracker, end causal.LV) {
+	for i := s.log.from(t.done); i < len(s.log) && s.log[i].lv < end; i++ {
 		r := &s.log[i]
-		op := r.part(causal.Span{Start: t.done, End: r.end()})
+		op := r.part(causal.Span{Start: t.done, End: end})
 		switch {
 		case r.serial():
 			t.move(s.log, nil)

@@ -148,6 +148,7 @@ type document struct {
 	elems sequence.Elements
 	runes map[causal.LV]rune
 	last  map[int]causal.LV // of each change applied, by its number
+	edits []sequence.Edit   // of the last op
 }
 
 func newDocument() *document {
@@ -192,12 +193,16 @@ func (d *document) apply(t rapid.TB, changes []change, i int) {
 	}
 }
 
-// feed gives an op to the sequence.
+// feed gives an op to the sequence and returns the edits, which hold until the next call.
 func (d *document) feed(h causal.History, lv causal.LV, o textOp) []sequence.Edit {
+	d.edits = d.edits[:0]
 	if o.text != nil {
-		return d.seq.Insert(&d.g, h, lv, o.pos, len(o.text))
+		at := d.seq.Insert(&d.g, h, lv, o.pos, len(o.text))
+		d.edits = append(d.edits, sequence.Edit{Pos: at, Inserted: len(o.text), LV: lv})
+	} else {
+		d.edits = d.seq.Delete(&d.g, h, lv, o.pos, o.n, d.edits)
 	}
-	return d.seq.Delete(&d.g, h, lv, o.pos, o.n)
+	return d.edits
 }
 
 // play makes edits on the contents.

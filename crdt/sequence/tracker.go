@@ -269,7 +269,7 @@ func (t *tracker) compare(a, b causal.LV) int {
 // delete applies the deletion of n elements at pos of the seen version by the ops from lv on, and adds
 // what it does to the merged version to edits. pos+n must not be above the length of the seen version.
 func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
-	pos, lv := op.pos, op.lv
+	pos, lv, before := op.pos, op.lv, len(edits)
 	if op.kind == backDeleteOp {
 		pos -= op.n - 1
 		lv = op.end()
@@ -298,7 +298,7 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 		}
 		t.deletes = append(t.deletes, d)
 		if !t.origins[ref].deleted {
-			edits = appendDelete(edits, merged, s.n)
+			edits = appendDelete(edits, before, merged, s.n)
 		}
 		t.restate(p, 2, true)
 	}
@@ -313,9 +313,10 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 	return edits
 }
 
-// appendDelete adds a deletion to edits, as part of the last one if it goes on where that was.
-func appendDelete(edits []Edit, pos, n int) []Edit {
-	if k := len(edits); k > 0 && edits[k-1].Pos == pos {
+// appendDelete adds a deletion to edits, as part of the last one if that is of the same op, whose edits start at from, and
+// it goes on where that was.
+func appendDelete(edits []Edit, from, pos, n int) []Edit {
+	if k := len(edits); k > from && edits[k-1].Pos == pos {
 		edits[k-1].Deleted += n
 		return edits
 	}
