@@ -89,7 +89,7 @@ func (ps *pass) apply(op *Op) bool {
 		return false
 	case s.opaque[op.Path[0].Key]:
 		return true // it may well have one, but nobody here can tell
-	case !ps.sees(op.Path):
+	case !ps.sees(op):
 		s.countForeign(op.Path[0].Key)
 		return false
 	}
@@ -160,10 +160,11 @@ func (ps *pass) applyTo(e *entry, op *Op, admitted bool, t *touch) {
 	}
 }
 
-// sees reports whether every element that path leads through was inserted, into the list
-// it is said to be in, by an op that the author saw. Whether it was deleted since does not matter.
-func (ps *pass) sees(path Path) bool {
+// sees reports whether every element that op's path leads through, and the one that it moves, was inserted, into
+// the list it is said to be in, by an op that the author saw. Whether it was deleted since does not matter.
+func (ps *pass) sees(op *Op) bool {
 	var c content = ps.s.root
+	path := op.Path
 	for i, step := range path {
 		var p *place
 		if c != nil {
@@ -179,7 +180,7 @@ func (ps *pass) sees(path Path) bool {
 			}
 		}
 	}
-	return true
+	return op.Code != CodeListMove || c != nil && ps.peek(c, Step{Elem: op.Elem}) != nil
 }
 
 // peek returns the place below c that step leads to, for reading, nil if there is none.

@@ -220,7 +220,7 @@ func genOp(slice string, refs []causal.Actor) *rapid.Generator[*Op] {
 	})
 	return rapid.Custom(func(t *rapid.T) *Op {
 		codes := []Code{CodePut, CodeTouch, CodeDelete, CodeAdd, CodeSetAdd, CodeSetRemove, CodeSetClear, CodeRWSetAdd,
-			CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListNew, CodeListDelete, CodeTextInsert, CodeTextDelete}
+			CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListNew, CodeListDelete, CodeListMove, CodeTextInsert, CodeTextDelete}
 		op := &Op{Code: rapid.SampledFrom(codes).Draw(t, "code"), Len: 1}
 		steps := rapid.IntRange(1, 4).Draw(t, "steps")
 		op.Path = make(Path, steps)
@@ -265,6 +265,9 @@ func genOp(slice string, refs []causal.Actor) *rapid.Generator[*Op] {
 		case CodeListDelete, CodeTextDelete:
 			op.Pos = pos.Draw(t, "pos")
 			op.Len = rapid.IntRange(1, 1000).Draw(t, "len")
+		case CodeListMove:
+			op.Pos = pos.Draw(t, "pos")
+			op.Elem = genDot.Draw(t, "elem")
 		case CodeTextInsert:
 			op.Pos = pos.Draw(t, "pos")
 			op.Text = rapid.StringN(1, 50, 200).Draw(t, "text")

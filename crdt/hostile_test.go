@@ -15,7 +15,7 @@ func drawRawOp(t *rapid.T, actors []causal.Actor) *Op {
 		return causal.Dot{Actor: rapid.SampledFrom(actors).Draw(t, "actor"), Seq: causal.Seq(rapid.IntRange(1, 12).Draw(t, "seq"))}
 	}
 	codes := []Code{CodePut, CodeTouch, CodeDelete, CodeAdd, CodeSetAdd, CodeSetRemove, CodeSetClear, CodeRWSetAdd,
-		CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListInsert, CodeListInsert, CodeListNew, CodeListNew, CodeListDelete,
+		CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListInsert, CodeListInsert, CodeListNew, CodeListNew, CodeListDelete, CodeListMove,
 		CodeTextInsert, CodeTextInsert, CodeTextDelete}
 	op := &Op{Code: rapid.SampledFrom(codes).Draw(t, "code"), Len: 1}
 	steps := rapid.SampledFrom([]int{1, 1, 2, 2, 2, 3, 4}).Draw(t, "steps")
@@ -59,6 +59,8 @@ func drawRawOp(t *rapid.T, actors []causal.Actor) *Op {
 	case CodeListDelete, CodeTextDelete:
 		op.Pos = pos.Draw(t, "pos")
 		op.Len = rapid.SampledFrom([]int{1, 1, 2, 1000}).Draw(t, "n")
+	case CodeListMove:
+		op.Pos, op.Elem = pos.Draw(t, "pos"), dot()
 	case CodeTextInsert:
 		op.Pos = pos.Draw(t, "pos")
 		op.Text = rapid.SampledFrom([]string{"a", "bc", "dé😀"}).Draw(t, "text")

@@ -36,6 +36,7 @@ const (
 	CodeListDelete  = Code(13<<2 | ClassNeither) // List: Pos; Len elements
 	CodeTextInsert  = Code(14<<2 | ClassWrite)   // Text: Pos, Text; one dot per code point
 	CodeTextDelete  = Code(15<<2 | ClassNeither) // Text: Pos; Len code points
+	CodeListMove    = Code(16<<2 | ClassWrite)   // List: Elem; Pos, counted without the element
 )
 
 // Class returns what c does to the entries on its path.
@@ -53,7 +54,7 @@ func (c Code) kind() Kind {
 		return Set
 	case CodeRWSetAdd, CodeRWSetRemove, CodeRWSetClear:
 		return RemoveWinsSet
-	case CodeListInsert, CodeListNew, CodeListDelete:
+	case CodeListInsert, CodeListNew, CodeListDelete, CodeListMove:
 		return List
 	case CodeTextInsert, CodeTextDelete:
 		return Text
@@ -89,6 +90,7 @@ type Op struct {
 	Values  []Value
 	Delta   int64
 	Pos     int
+	Elem    causal.Dot // an element, named by the dot that inserted it
 	Text    string
 	Kind    Kind
 }
@@ -112,6 +114,8 @@ func (o Op) String() string {
 		s += fmt.Sprintf(" at %d %d×%s", o.Pos, o.Len, o.Kind)
 	case CodeListDelete, CodeTextDelete:
 		s += fmt.Sprintf(" at %d len %d", o.Pos, o.Len)
+	case CodeListMove:
+		s += fmt.Sprintf(" [%s] to %d", o.Elem, o.Pos)
 	case CodeTextInsert:
 		s += fmt.Sprintf(" at %d %q", o.Pos, o.Text)
 	}
@@ -121,7 +125,7 @@ func (o Op) String() string {
 var codeNames = map[Code]string{CodePut: "put", CodeTouch: "touch", CodeDelete: "delete", CodeAdd: "add",
 	CodeSetAdd: "add", CodeSetRemove: "remove", CodeSetClear: "clear",
 	CodeRWSetAdd: "add", CodeRWSetRemove: "remove", CodeRWSetClear: "clear",
-	CodeListInsert: "insert", CodeListNew: "insert", CodeListDelete: "delete",
+	CodeListInsert: "insert", CodeListNew: "insert", CodeListDelete: "delete", CodeListMove: "move",
 	CodeTextInsert: "insert", CodeTextDelete: "delete"}
 
 // String returns the verb c stands for.

@@ -22,6 +22,7 @@ func TestOpString(t *testing.T) {
 		{Op{Code: CodeRWSetRemove, Path: at(RemoveWinsSet), Value: BoolValue(true)}, "remove s true"},
 		{Op{Code: CodeListInsert, Path: at(List), Pos: 4, Values: []Value{Nil, IntValue(2)}}, "insert s at 4 [null 2]"},
 		{Op{Code: CodeListNew, Path: at(List), Len: 2, Kind: Text}, "insert s at 0 2×text"},
+		{Op{Code: CodeListMove, Path: at(List), Pos: 7, Elem: elem}, "move s [" + elem.String() + "] to 7"},
 		{Op{Code: CodeTextDelete, Path: at(Text), Pos: 1, Len: 5}, "delete s at 1 len 5"},
 		{Op{Code: CodeTextInsert, Path: at(Text), Pos: 1, Text: "é\n"}, `insert s at 1 "é\n"`},
 		{Op{Code: 1 << 20, Path: at(0)}, "code(1048576) s"},
@@ -38,7 +39,7 @@ func TestCodeClass(t *testing.T) {
 		CodeSetAdd: ClassWrite, CodeSetRemove: ClassNeither, CodeSetClear: ClassNeither,
 		CodeRWSetAdd: ClassWrite, CodeRWSetRemove: ClassNeither, CodeRWSetClear: ClassNeither,
 		CodeListInsert: ClassWrite, CodeListNew: ClassWrite, CodeListDelete: ClassNeither,
-		CodeTextInsert: ClassWrite, CodeTextDelete: ClassNeither,
+		CodeListMove: ClassWrite, CodeTextInsert: ClassWrite, CodeTextDelete: ClassNeither,
 	} {
 		if c.Class() != want {
 			t.Errorf("%v (%d) has class %d, want %d", c, uint32(c), c.Class(), want)

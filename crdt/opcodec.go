@@ -25,7 +25,7 @@ func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 	case CodePut, CodeTouch, CodeAdd, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove,
 		CodeListDelete, CodeTextDelete:
 		args = 4
-	case CodeListInsert, CodeListNew, CodeTextInsert:
+	case CodeListInsert, CodeListNew, CodeListMove, CodeTextInsert:
 		args = 5
 	}
 	buf = appendArrayHead(buf, args)
@@ -50,6 +50,9 @@ func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 		buf = appendUint(buf, uint64(op.Kind))
 	case CodeListDelete, CodeTextDelete:
 		buf = appendUint(buf, uint64(op.Pos))
+	case CodeListMove:
+		buf = appendUint(buf, uint64(op.Pos))
+		buf = appendDot(buf, op.Elem, ref)
 	case CodeTextInsert:
 		buf = appendUint(buf, uint64(op.Pos))
 		buf = appendStr(buf, op.Text)
@@ -163,16 +166,18 @@ func (d *opDecoder) next(b []byte, left int) (*Op, []byte) {
 // body reads an op of n items behind its header.
 func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, verdict) {
 	var args int
-	single := true // takes one dot
+	single, placed := true, false // takes one dot; has a position
 	switch code {
 	case CodePut, CodeTouch, CodeAdd, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove:
 		args = 4
 	case CodeDelete, CodeSetClear, CodeRWSetClear:
 		args = 3
 	case CodeListDelete, CodeTextDelete:
-		args, single = 4, false
+		args, single, placed = 4, false, true
 	case CodeListInsert, CodeListNew, CodeTextInsert:
-		args, single = 5, false
+		args, single, placed = 5, false, true
+	case CodeListMove:
+		args, placed = 5, true
 	default:
 		return nil, nil, opUnknown
 	}
@@ -185,7 +190,7 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 	}
 	op.Code, op.Len = code, length
 	ok := true
-	if !single {
+	if placed {
 		var pos uint64
 		if pos, b, ok = readUint(b); !ok || pos > MaxPosition {
 			return nil, nil, opVoid
@@ -214,6 +219,8 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 		op.Delta, b, ok = readInt(b)
 	case CodeListInsert:
 		op.Values, b, ok = readValues(b, length)
+	case CodeListMove:
+		op.Elem, b, ok = d.readDot(b)
 	case CodeTextInsert:
 		var s []byte
 		if s, b, ok = readStr(b); ok {

@@ -63,6 +63,7 @@ func TestOpGolden(t *testing.T) {
 		{Op{Code: CodeListInsert, Len: 2, Path: at(List), Pos: 300, Values: []Value{Nil, mustValue(t, "v")}}, "952d0290" + "cd012c" + "92c0a176"},
 		{Op{Code: CodeListNew, Len: 3, Path: at(List), Pos: 0, Kind: Text}, "95310390" + "0008"},
 		{Op{Code: CodeListDelete, Len: 200, Path: at(List), Pos: 5}, "9434ccc890" + "05"},
+		{Op{Code: CodeListMove, Len: 1, Path: at(List), Pos: 3, Elem: other}, "95410190" + "03" + "9202ccc8"},
 		{Op{Code: CodeTextInsert, Len: 2, Path: at(Text), Pos: 0, Text: "aé"}, "95390290" + "00a361c3a9"},
 		{Op{Code: CodeTextDelete, Len: 1, Path: at(Text), Pos: 1}, "943c0190" + "01"},
 		{Op{Code: CodePut, Len: 1, Value: Nil, Path: Path{{Key: "s", Kind: Map, Birth: own}, {Key: "todos", Kind: List},
@@ -121,6 +122,8 @@ func opTree(op *Op, index func(causal.Actor) int) []any {
 		out = append(out, op.Pos, int(op.Kind))
 	case CodeListDelete, CodeTextDelete:
 		out = append(out, op.Pos)
+	case CodeListMove:
+		out = append(out, op.Pos, dot(op.Elem))
 	case CodeTextInsert:
 		out = append(out, op.Pos, op.Text)
 	}
@@ -238,6 +241,10 @@ func TestVoidOps(t *testing.T) {
 		{"no text", "95390190" + "00a0" + good, 2, "1v 1"},
 		{"text not UTF-8", "95390190" + "00a1ff" + good, 2, "1v 1"},
 		{"values and dots differ", "952d0290" + "0091c0" + good, 3, "2v 1"},
+		{"a move of 2 dots", "95410290" + "00" + "920001" + good, 3, "2v 1"},
+		{"a move without an element", "94410190" + "00" + good, 2, "1v 1"},
+		{"a move of a key", "95410190" + "00" + "a16b" + good, 2, "1v 1"},
+		{"a move by a ref out of range", "95410190" + "00" + "920301" + good, 2, "1v 1"},
 		{"value deep enough", "94050190" + deepValue(MaxDepth) + good, 2, "1 1"},
 		{"value too deep", "94050190" + deepValue(MaxDepth+1) + good, 2, "1v 1"},
 		{"too deep to frame", "94050190" + deepValue(maxNesting) + good, 2, "2v"},

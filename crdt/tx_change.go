@@ -41,6 +41,7 @@ func (tx *Tx) group() (inOrder bool) {
 	}
 	for _, op := range sorted {
 		op.Path = slices.Clone(op.Path)
+		rename(&op.Elem, func(*Op) bool { return true })
 		for i := range op.Path {
 			step := &op.Path[i]
 			rename(&step.Elem, func(*Op) bool { return true })
@@ -61,13 +62,16 @@ func (tx *Tx) group() (inOrder bool) {
 func NewChange(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
 	c := &Change{Actor: actor, Seq: seq, Time: time}
 	refs := make(map[causal.Actor]causal.Seq)
+	refer := func(d causal.Dot) {
+		if !d.Actor.IsZero() && d.Actor != actor {
+			refs[d.Actor] = 0
+		}
+	}
 	for _, op := range ops {
+		refer(op.Elem)
 		for i := range op.Path {
-			for _, a := range [2]causal.Actor{op.Path[i].Elem.Actor, op.Path[i].Birth.Actor} {
-				if !a.IsZero() && a != actor {
-					refs[a] = 0
-				}
-			}
+			refer(op.Path[i].Elem)
+			refer(op.Path[i].Birth)
 		}
 	}
 	for _, d := range version {

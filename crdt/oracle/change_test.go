@@ -25,6 +25,7 @@ func dot(n int, seq causal.Seq) causal.Dot { return causal.Dot{Actor: actor(n), 
 func newChange(author causal.Actor, seq causal.Seq, time int64, deps []causal.Dot, ops ...crdt.Op) *crdt.Change {
 	refs := map[causal.Actor]causal.Seq{}
 	for _, op := range ops {
+		refs[op.Elem.Actor] = 0
 		for _, step := range op.Path {
 			refs[step.Elem.Actor] = 0
 			refs[step.Birth.Actor] = 0

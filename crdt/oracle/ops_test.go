@@ -90,6 +90,11 @@ func cut(path string, pos, n int) crdt.Op {
 	return crdt.Op{Code: crdt.CodeListDelete, Len: n, Path: at(path), Pos: pos}
 }
 
+// move moves the element that elem inserted.
+func move(path, elem string, pos int) crdt.Op {
+	return crdt.Op{Code: crdt.CodeListMove, Len: 1, Path: at(path), Elem: parseDot(elem), Pos: pos}
+}
+
 func typed(path string, pos int, text string) crdt.Op {
 	return crdt.Op{Code: crdt.CodeTextInsert, Len: utf8.RuneCountInString(text), Path: at(path), Pos: pos, Text: text}
 }

@@ -105,7 +105,7 @@ func (e *entry) shown() *Entry {
 		slices.SortFunc(out.Places, func(a, b *Place) int { return cmp.Compare(a.Key, b.Key) })
 	case crdt.List:
 		for _, i := range e.sequence.visible() {
-			n := name{elem: i.dot}
+			n := name{elem: i.of.dot}
 			out.Places = append(out.Places, e.places[n].shown(n))
 		}
 	case crdt.Text:

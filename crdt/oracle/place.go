@@ -103,16 +103,15 @@ func maximal(writes []write) []write {
 	return out
 }
 
-// record adds o to the entries on its path under root, and reports whether it could: an op whose
-// path leads through an element that its author did not see is void.
+// record adds o to the entries on its path under root, and reports whether it could: an op that names
+// an element that its author did not see, on its path or to move it, is void.
 func (root *entry) record(o *op) bool {
 	e := root
 	var path []*entry // its entries so far, the root apart
 	var at *place     // where the last step leads
 	for n, step := range o.Path {
 		if e.kind == crdt.List {
-			i := e.sequence.items[step.Elem]
-			if i == nil || !o.saw(i.op) {
+			if i := e.sequence.elements[step.Elem]; i == nil || !o.saw(i.op) {
 				return false
 			}
 		}
@@ -123,6 +122,11 @@ func (root *entry) record(o *op) bool {
 		}
 		e = at.entry(id{step.Kind, step.Birth})
 		path = append(path, e)
+	}
+	if o.Code == crdt.CodeListMove {
+		if i := e.sequence.elements[o.Elem]; i == nil || !o.saw(i.op) {
+			return false
+		}
 	}
 	if o.Code.Class() == crdt.ClassWrite {
 		for _, e := range path {
@@ -153,6 +157,8 @@ func (e *entry) apply(o *op) {
 		for n, i := range items {
 			e.place(name{elem: i.dot}).begin(i.write, n)
 		}
+	case crdt.CodeListMove:
+		e.sequence.move(o, e.sequence.elements[o.Elem])
 	case crdt.CodeTextDelete, crdt.CodeListDelete:
 		e.sequence.delete(o)
 	default:

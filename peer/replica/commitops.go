@@ -56,8 +56,12 @@ func (r *Replica) changeOf(now int64, heads []causal.LV, actor causal.Actor, ops
 				return nil, err
 			}
 		}
+		elems := []causal.Dot{ops[i].Elem}
 		for _, step := range path {
-			if d := step.Elem; !d.IsZero() && d.Actor != actor {
+			elems = append(elems, step.Elem)
+		}
+		for _, d := range elems {
+			if !d.IsZero() && d.Actor != actor {
 				if lv, ok := r.graph.LV(d); !ok || !r.graph.Contains(heads, lv) {
 					return nil, fmt.Errorf("%w: op %d: element %s is not in the version", ErrOps, i, d)
 				}
