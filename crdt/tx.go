@@ -40,10 +40,15 @@ type Tx struct {
 
 // Begin starts a transaction of actor, whose clock shows time (unix ms). The actor's last change must be in
 // s; if not, or if a transaction is under way already, the transaction starts with an error.
-func (s *State) Begin(actor causal.Actor, time int64) *Tx {
+func (s *State) Begin(actor causal.Actor, time int64) *Tx { return s.begin(actor, time, new(trace)) }
+
+// BeginQuietly is Begin for those who do not ask what happened: the Event that Commit returns is zero.
+func (s *State) BeginQuietly(actor causal.Actor, time int64) *Tx { return s.begin(actor, time, nil) }
+
+func (s *State) begin(actor causal.Actor, time int64, t *trace) *Tx {
 	base := s.graph.Len()
 	tx := &Tx{s: s, time: time}
-	tx.pass = &pass{s: s, actor: actor, first: s.graph.Last(actor) + 1, base: base, journal: new(journal), trace: new(trace)}
+	tx.pass = &pass{s: s, actor: actor, first: s.graph.Last(actor) + 1, base: base, journal: new(journal), trace: t}
 	if last, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: tx.pass.first - 1}); ok && !s.graph.Contains(s.heads, last) {
 		tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), actor)
 	}
@@ -83,7 +88,8 @@ func (tx *Tx) finish() {
 }
 
 // Commit makes the transaction a change, which it adds to the chains, and returns it with what it did
-// to the State. Without an op there is no change and ok is false. On error all is rolled back.
+// to the State, unless it was begun quietly. Without an op there is no change and ok is false. On
+// error all is rolled back.
 func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	if tx.done || tx.err != nil || len(tx.ops) == 0 {
 		err = tx.err
@@ -98,13 +104,22 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		return Accepted{}, Event{}, false, fmt.Errorf("crdt: commit: %w", err)
 	}
 	// Nothing below can fail.
-	from := s.Version()
-	stands := inOrder && !tx.pass.trace.stale
+	t := tx.pass.trace
+	var from Version
+	if t != nil {
+		from = s.Version()
+	}
+	stands := inOrder && (t == nil || !t.stale)
 	if !stands {
 		tx.Rollback()
 	}
 	a = s.chains.Author(change, s.heads)
-	if !stands {
+	switch {
+	case stands:
+	case t == nil:
+		s.ApplyQuietly(a)
+		return a, Event{}, true, nil
+	default:
 		return a, s.Apply(a), true, nil
 	}
 	tx.finish()
@@ -113,7 +128,9 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	s.heads = append(s.heads[:0], a.Span.End-1)
 	s.run.end, s.run.history = a.Span.End, causal.History{}
-	ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(tx.ops))}, Edits: tx.pass.trace.edits(s)}
+	if t != nil {
+		ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(tx.ops))}, Edits: t.edits(s)}
+	}
 	return a, ev, true, nil
 }
 

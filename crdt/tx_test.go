@@ -283,3 +283,28 @@ func TestTxPath(t *testing.T) {
 		}
 	}
 }
+
+// A transaction begun quietly does the same and says nothing of it.
+func TestBeginQuietly(t *testing.T) {
+	loud, quiet := newDevice(0), newDevice(0)
+	for _, slices := range [][]string{{"a"}, {"b", "a"}} { // in order, and not
+		write := func(tx *Tx) (Accepted, Event) {
+			for _, s := range slices {
+				tx.Text(s).Append("x")
+			}
+			a, ev, ok, err := tx.Commit()
+			if err != nil || !ok {
+				t.Fatalf("commit: %v, %v", ok, err)
+			}
+			return a, ev
+		}
+		a, ev := write(loud.state.Begin(loud.actor, 1))
+		b, none := write(quiet.state.BeginQuietly(quiet.actor, 1))
+		if ev.IsZero() || !none.IsZero() || len(none.Edits) > 0 {
+			t.Errorf("events %+v and %+v", ev, none)
+		}
+		if a.Hash != b.Hash || loud.state.JSON() != quiet.state.JSON() || !loud.state.Version().Equal(quiet.state.Version()) {
+			t.Errorf("%s %s, quietly %s %s", a.Hash, loud.state.JSON(), b.Hash, quiet.state.JSON())
+		}
+	}
+}

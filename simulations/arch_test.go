@@ -23,6 +23,7 @@ const module = "github.com/atollsync/atoll"
 var layers = map[string][]string{
 	"crdt/causal":         {},
 	"crdt/sequence":       {"crdt/causal"},
+	"crdt/sessions":       {},
 	"crdt":                {"crdt/causal", "crdt/sequence"},
 	"crdt/oracle":         {"crdt", "crdt/causal"},
 	"storage":             {"crdt", "crdt/causal"},

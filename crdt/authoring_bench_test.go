@@ -1,0 +1,239 @@
+package crdt_test
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/sessions"
+)
+
+// recorded returns a recorded session.
+func recorded(t testing.TB, name string) *sessions.Session {
+	dir := os.Getenv("ATOLL_TRACES")
+	if dir == "" {
+		t.Skip("set ATOLL_TRACES to the directory of recorded editing sessions")
+	}
+	s, err := sessions.Read(filepath.Join(dir, name+".json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// agent returns the n-th smallest actor.
+func agent(n int) (a crdt.Actor) {
+	binary.BigEndian.PutUint64(a.Nonce[:], uint64(n+1))
+	return a
+}
+
+// write makes a patch on a text.
+func write(text *crdt.TxText, p *sessions.Patch) {
+	if p.Deleted > 0 {
+		text.Delete(p.Pos, p.Deleted)
+	}
+	if p.Inserted != "" {
+		text.Insert(p.Pos, p.Inserted)
+	}
+}
+
+// perEdit reports the time that one of edits took.
+func perEdit(b *testing.B, edits int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(edits), "ns/edit")
+}
+
+// live is a replica as far as package crdt goes.
+type live struct {
+	chains *crdt.Chains
+	state  *crdt.State
+	log    []crdt.Accepted // all it holds
+	own    []crdt.Accepted // what it wrote
+}
+
+func newLive() *live {
+	c := crdt.NewChains(crdt.StoreID{})
+	return &live{chains: c, state: crdt.NewState(c)}
+}
+
+// begins is how a transaction begins.
+type begins func(s *crdt.State, a causal.Actor, time int64) *crdt.Tx
+
+// commit commits patches as one change, if they do anything.
+func (l *live) commit(b *testing.B, begin begins, a crdt.Actor, time int64, patches []sessions.Patch) {
+	tx := begin(l.state, a, time)
+	text := tx.Text("text")
+	for i := range patches {
+		write(text, &patches[i])
+	}
+	acc, _, ok, err := tx.Commit()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if ok {
+		l.log = append(l.log, acc)
+		l.own = append(l.own, acc)
+	}
+}
+
+// check checks the text.
+func (l *live) check(b *testing.B, want string) {
+	if l.state.Text("text").String() != want {
+		b.Fatal("wrong text")
+	}
+}
+
+// typed returns a replica that has committed the patches of a session one by one.
+func typed(b *testing.B, patches []sessions.Patch, begin begins) *live {
+	l := newLive()
+	l.log = make([]crdt.Accepted, 0, len(patches))
+	for i := range patches {
+		l.commit(b, begin, agent(0), int64(i), patches[i:i+1])
+	}
+	return l
+}
+
+// BenchmarkCommitTyped authors a recorded session, each edit a change.
+func BenchmarkCommitTyped(b *testing.B) {
+	session := recorded(b, "automerge-paper")
+	patches := session.Patches()
+	run := func(name string, begin begins) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				typed(b, patches, begin).check(b, session.EndContent)
+			}
+			perEdit(b, len(patches))
+		})
+	}
+	run("quietly", (*crdt.State).BeginQuietly)
+	run("events", (*crdt.State).Begin)
+}
+
+// BenchmarkTransaction authors a recorded session as one change.
+func BenchmarkTransaction(b *testing.B) {
+	session := recorded(b, "automerge-paper")
+	patches := session.Patches()
+	b.ReportAllocs()
+	for range b.N {
+		l := newLive()
+		l.commit(b, (*crdt.State).BeginQuietly, agent(0), 1, patches)
+		l.check(b, session.EndContent)
+	}
+	perEdit(b, len(patches))
+}
+
+// BenchmarkApplyTyped applies a recorded session, each edit a change, to a fresh replica that holds it
+// decoded and checked.
+func BenchmarkApplyTyped(b *testing.B) {
+	session := recorded(b, "automerge-paper")
+	written := typed(b, session.Patches(), (*crdt.State).BeginQuietly)
+	run := func(name string, apply func(s *crdt.State, a crdt.Accepted)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				l := live{state: crdt.NewState(written.chains)}
+				for i := range written.log {
+					apply(l.state, written.log[i])
+				}
+				l.check(b, session.EndContent)
+			}
+			perEdit(b, len(written.log))
+		})
+	}
+	run("quietly", (*crdt.State).ApplyQuietly)
+	run("events", func(s *crdt.State, a crdt.Accepted) { s.Apply(a) })
+}
+
+// BenchmarkLive replays a session of two writers on a replica for each, which takes what the other wrote
+// when its own writer saw that.
+func BenchmarkLive(b *testing.B) {
+	session := recorded(b, "friendsforever")
+	run := func(name string, send func(b *testing.B, from, to *live, changes []crdt.Accepted)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				replay(b, session, send).check(b, session.EndContent)
+			}
+			perEdit(b, len(session.Txns))
+		})
+	}
+	run("objects", sendObjects)
+	run("encoded", func(b *testing.B, from, to *live, changes []crdt.Accepted) {
+		for i := range changes {
+			batch, err := crdt.DecodeBatch(from.chains.BatchOf(changes[i : i+1]).AppendTo(nil))
+			if err != nil {
+				b.Fatal(err)
+			}
+			to.take(b, batch)
+		}
+	})
+}
+
+// sendObjects sends each change as a batch that is not encoded.
+func sendObjects(b *testing.B, from, to *live, changes []crdt.Accepted) {
+	for i := range changes {
+		to.take(b, from.chains.BatchOf(changes[i:i+1]))
+	}
+}
+
+// take applies a batch that another replica sent.
+func (l *live) take(b *testing.B, batch *crdt.Batch) {
+	checked, err := l.chains.Check(batch, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, a := range l.chains.Add(checked) {
+		l.state.ApplyQuietly(a)
+		l.log = append(l.log, a)
+	}
+}
+
+// replay replays a session of two writers on two live replicas and returns one that has all of it.
+func replay(b *testing.B, session *sessions.Session, send func(b *testing.B, from, to *live, changes []crdt.Accepted)) *live {
+	var replicas [2]*live
+	var sent [2]int // of each one's own changes
+	for i := range replicas {
+		replicas[i] = newLive()
+	}
+	written := make([]int, len(session.Txns)) // by its writer, with this transaction
+	deliver := func(from, upTo int) {
+		f := replicas[from]
+		if upTo > sent[from] {
+			send(b, f, replicas[1-from], f.own[sent[from]:upTo])
+			sent[from] = upTo
+		}
+	}
+	for i := range session.Txns {
+		txn := &session.Txns[i]
+		for _, p := range txn.Parents {
+			if by := session.Txns[p].Agent; by != txn.Agent {
+				deliver(by, written[p])
+			}
+		}
+		l := replicas[txn.Agent]
+		l.commit(b, (*crdt.State).BeginQuietly, agent(txn.Agent), int64(i), txn.Patches)
+		written[i] = len(l.own)
+	}
+	deliver(1, len(replicas[1].own))
+	return replicas[0]
+}
+
+// BenchmarkApplyConcurrent applies a session of two writers change by change to a fresh replica that holds
+// it decoded and checked.
+func BenchmarkApplyConcurrent(b *testing.B) {
+	session := recorded(b, "friendsforever")
+	written := replay(b, session, sendObjects)
+	b.ResetTimer()
+	b.ReportAllocs()
+	for range b.N {
+		l := live{state: crdt.NewState(written.chains)}
+		for i := range written.log {
+			l.state.ApplyQuietly(written.log[i])
+		}
+		l.check(b, session.EndContent)
+	}
+	perEdit(b, len(written.log))
+}
