@@ -38,6 +38,7 @@ type catchUp struct {
 
 func newReplayCommand(a *app) *cobra.Command {
 	var text, network bool
+	var bench benchFlags
 	cmd := &cobra.Command{
 		Use:   "replay FILE...",
 		Short: "Replay recorded editing sessions and check the text",
@@ -46,9 +47,29 @@ compare the text with the recorded one. In concurrent sessions agent n writes as
 smallest actor.
 
 --over-network authors the session on one real node while a second is offline, lets the
-second come back, and checks the text there.`,
-		Args: cobra.MinimumNArgs(1),
+second come back, and checks the text there.
+
+--bench measures the engine on the sessions: writing them anew, a fresh replica that gets
+their changes, sizes, memory. Without FILE, or with --synthetic, it measures what needs no
+session: branches of random edits, a crowd that inserts at one place, a long list, a text of
+100 MB. Times stand beside those of the bare rope, which makes the same edits in the same run,
+and beside the goal. Exit status 1 means that a text came out wrong; a goal that is missed is no failure.`,
+		Example: `  atoll replay friendsforever.json.gz
+  atoll replay --bench --json automerge-paper.json.gz | jq .measurements
+  atoll replay --bench                    # what needs no session`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if bench.on {
+				return nil
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := bench.check(cmd); err != nil {
+				return err
+			}
+			if bench.on {
+				return a.runBench(cmd.Context(), args, bench)
+			}
 			failed := false
 			for _, file := range args {
 				r := a.replayFile(cmd.Context(), file, network)
@@ -71,6 +92,7 @@ second come back, and checks the text there.`,
 	}
 	cmd.Flags().BoolVar(&text, "text", false, "print the text itself on standard output, and the rest on standard error")
 	cmd.Flags().BoolVar(&network, "over-network", false, "author on one real node, and check the text on another that was offline")
+	bench.define(cmd)
 	return cmd
 }
 
@@ -111,7 +133,7 @@ func replayInMemory(ctx context.Context, s *session, r *replayed, p *progress) (
 		if i%1024 == 0 && ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		if err := e.add(t); err != nil {
+		if _, _, err := e.add(t); err != nil {
 			return "", fmt.Errorf("transaction %d: %w", i, err)
 		}
 		p.set(int64(i + 1))

@@ -48,26 +48,24 @@ func (e *engine) actor(agent int) crdt.Actor { return crdt.Actor{Nonce: agentNon
 // text returns the text so far.
 func (e *engine) text() string { return e.state.Text(sessionSlice).String() }
 
-// add replays the next transaction.
-func (e *engine) add(t transaction) error {
+// add replays the next transaction and returns the change it makes, if it makes one.
+func (e *engine) add(t transaction) (a crdt.Accepted, ok bool, err error) {
 	version, err := e.parents(t)
 	if err != nil {
-		return err
+		return a, false, err
 	}
 	when := t.Time
 	if when == 0 {
 		when = e.times[t.Agent]
 	}
 	when = min(when, crdt.MaxTime)
-	var a crdt.Accepted
-	var ok bool
 	if slices.Equal(version, e.chains.Graph().Heads()) {
 		a, ok, err = e.commit(t, when)
 	} else {
 		a, ok, err = e.author(t, version, when)
 	}
 	if err != nil {
-		return err
+		return a, false, err
 	}
 	if ok {
 		end := a.Span.End - 1
@@ -75,7 +73,7 @@ func (e *engine) add(t transaction) error {
 		version = []causal.LV{end}
 	}
 	e.versions = append(e.versions, version)
-	return nil
+	return a, ok, nil
 }
 
 // parents returns the version t's author saw.

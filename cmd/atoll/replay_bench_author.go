@@ -1,0 +1,80 @@
+package main
+
+import (
+	"github.com/atollsync/atoll/crdt"
+)
+
+// sequentialRows are the measurements of writing a session as its author did.
+func (h *history) sequentialRows() []measurement {
+	rows := []measurement{{
+		name: "local-hashed", what: "local edits, one change each, encoded, with the hash chain",
+		goal: goal{ropes: 10, ms: 90}, run: h.authorEach,
+	}}
+	if h.fitsOneChange() {
+		rows = append(rows, measurement{
+			name: "local-transaction", what: "all edits in one transaction",
+			goal: goal{ropes: 1.5, ms: 15}, run: h.authorAtOnce,
+		})
+	}
+	return rows
+}
+
+// fitsOneChange reports whether all that the session does is surely within the limits of one change.
+func (h *history) fitsOneChange() bool {
+	size := 1 << 10 // what stands around ops
+	for _, a := range h.log {
+		for i := range a.Groups {
+			size += len(a.Groups[i].Ops)
+		}
+	}
+	return size <= crdt.MaxChangeBytes
+}
+
+// encodedAtOnce is how many changes a block of the log takes while a measurement writes.
+const encodedAtOnce = 1000
+
+// authorEach writes the session, a change per transaction, and encodes the changes in blocks as the log
+// takes them, but for signatures.
+func (h *history) authorEach(w *stopwatch) error {
+	actor := h.engine.actor(0)
+	w.start()
+	chains := crdt.NewChains(crdt.StoreID{})
+	state := crdt.NewState(chains)
+	var encoded []byte
+	block := make([]crdt.Accepted, 0, encodedAtOnce)
+	for i, st := range h.steps {
+		tx := state.Begin(actor, st.when)
+		writePatches(tx, h.Txns[st.txn])
+		a, _, _, err := tx.Commit()
+		if err != nil {
+			return err
+		}
+		block = append(block, a)
+		if len(block) == encodedAtOnce || i+1 == len(h.steps) {
+			encoded = chains.BatchOf(block).AppendTo(encoded)
+			block = block[:0]
+		}
+	}
+	text := state.Text(sessionSlice).String()
+	w.stop()
+	return checkText(text, h.End)
+}
+
+// authorAtOnce writes the whole session in one transaction, and encodes that.
+func (h *history) authorAtOnce(w *stopwatch) error {
+	w.start()
+	chains := crdt.NewChains(crdt.StoreID{})
+	state := crdt.NewState(chains)
+	tx := state.Begin(h.engine.actor(0), h.steps[0].when)
+	for _, st := range h.steps {
+		writePatches(tx, h.Txns[st.txn])
+	}
+	a, _, _, err := tx.Commit()
+	if err != nil {
+		return err
+	}
+	chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+	text := state.Text(sessionSlice).String()
+	w.stop()
+	return checkText(text, h.End)
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/sequence"
+)
+
+// history is a session carried out once: what the measurements on it start from.
+type history struct {
+	*session
+	engine *engine
+	log    []crdt.Accepted // in the order in which they were made
+	steps  []step          // parallel to log
+	// splices are the edits that the session comes to on one text, one after the other.
+	splices []patch
+}
+
+// step is a transaction as its author carries it out.
+type step struct {
+	txn  int // its index in the session
+	when int64
+}
+
+// authorHistory carries out s.
+func authorHistory(ctx context.Context, s *session) (*history, error) {
+	h := &history{session: s, engine: newEngine(s)}
+	for i, t := range s.Txns {
+		if i%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		a, ok, err := h.engine.add(t)
+		if err != nil {
+			return nil, fmt.Errorf("transaction %d: %w", i, err)
+		}
+		if ok {
+			h.log = append(h.log, a)
+			h.steps = append(h.steps, step{txn: i, when: a.Time})
+		}
+	}
+	if err := checkText(h.engine.text(), s.End); err != nil {
+		return nil, err
+	}
+	if len(h.log) == 0 {
+		return nil, errors.New("a session without an edit: nothing to measure")
+	}
+	return h, h.noteSplices()
+}
+
+// noteSplices finds the edits to the text that the changes come to: the session's own, unless some were concurrent.
+func (h *history) noteSplices() error {
+	if !h.Concurrent {
+		for _, t := range h.Txns {
+			h.splices = append(h.splices, t.Patches...)
+		}
+		return nil
+	}
+	s := crdt.NewState(h.engine.chains)
+	for _, a := range h.log {
+		for _, e := range s.Apply(a).Edits {
+			if e.New != nil { // the text came into being
+				h.splices = append(h.splices, patch{Inserted: s.Text(sessionSlice).String()})
+			}
+			for _, sp := range e.Splices {
+				h.splices = append(h.splices, patch{Pos: sp.Pos, Deleted: sp.Deleted, Inserted: sp.Text})
+			}
+		}
+	}
+	return checkText(s.Text(sessionSlice).String(), h.End)
+}
+
+// edits returns how many insertions and deletions the bare rope makes.
+func (h *history) edits() int {
+	n := 0
+	for _, p := range h.splices {
+		n += p.ops()
+	}
+	return n
+}
+
+// rows returns the measurements of the session.
+func (h *history) rows() []measurement {
+	author := h.sequentialRows
+	if h.Concurrent {
+		author = h.concurrentRows
+	}
+	return slices.Concat([]measurement{h.ropeRow()}, author(), h.replicaRows(), h.sizeRows())
+}
+
+// goalsOf removes the goals that are about certain sessions from the measurements of any other: times in
+// milliseconds and sizes are of the one they were set for, ratios hold for all.
+func goalsOf(file string, measurements []measurement) []measurement {
+	name, _, _ := strings.Cut(filepath.Base(file), ".")
+	if name == "automerge-paper" || name == "friendsforever" {
+		return measurements
+	}
+	for i := range measurements {
+		g := &measurements[i].goal
+		*g = goal{ropes: g.ropes, ns: g.ns, times: g.times, of: g.of}
+	}
+	return measurements
+}
+
+// ropeRow is the bare rope: the session's edits on this repository's own rope, one by one, and the text.
+func (h *history) ropeRow() measurement {
+	edits := h.edits()
+	return measurement{name: ropeName, what: "the bare rope", goal: goal{ns: 30}, each: edits, run: func(w *stopwatch) error {
+		w.start()
+		var rope sequence.Rope
+		for i := range h.splices {
+			p := &h.splices[i]
+			if p.Deleted > 0 {
+				rope.Delete(p.Pos, p.Deleted)
+			}
+			if p.Inserted != "" {
+				rope.Insert(p.Pos, p.Inserted)
+			}
+		}
+		text := rope.String()
+		w.stop()
+		return checkText(text, h.End)
+	}}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"github.com/atollsync/atoll/crdt"
+)
+
+// replicaRows are the measurements of a replica that starts from nothing and gets the session's changes.
+func (h *history) replicaRows() []measurement {
+	batches := h.encode(crdt.MaxBatchChanges)
+	singles := h.encode(1)
+	fromBytes := func(batches [][]byte) func(w *stopwatch) error {
+		return func(w *stopwatch) error { return h.fromBytes(batches, w) }
+	}
+	bulk, each := goal{ropes: 1}, goal{ropes: 2.5}
+	bytesBulk, bytesEach := goal{ropes: 6}, goal{ropes: 10}
+	if h.Concurrent {
+		bulk, each, bytesBulk, bytesEach = goal{ms: 8}, goal{ms: 15}, goal{}, goal{}
+	}
+	return []measurement{
+		{name: "replica-batch", what: "a fresh replica, decoded and checked, in one batch", goal: bulk, run: h.applyBatch},
+		{name: "replica-changes", what: "a fresh replica, decoded and checked, change by change", goal: each, run: h.applyEach},
+		{name: "replica-events", what: "the same, with what each change does to what is shown", run: h.applyWatched},
+		{name: "bytes-batch", what: "the whole path from bytes, hashing included, in one batch", goal: bytesBulk, run: fromBytes(batches)},
+		{name: "bytes-changes", what: "the whole path from bytes, hashing included, change by change", goal: bytesEach, run: fromBytes(singles)},
+	}
+}
+
+// encode returns the session's changes in batches of n, as they are stored and sent, but without signatures.
+func (h *history) encode(n int) [][]byte {
+	var out [][]byte
+	for at := 0; at < len(h.log); at += n {
+		out = append(out, h.engine.chains.BatchOf(h.log[at:min(at+n, len(h.log))]).AppendTo(nil))
+	}
+	return out
+}
+
+// applyBatch applies all changes, which the chains have accepted, at once.
+func (h *history) applyBatch(w *stopwatch) error {
+	w.start()
+	state := crdt.NewState(h.engine.chains)
+	for _, a := range h.log {
+		state.ApplyQuietly(a)
+	}
+	text := state.Text(sessionSlice).String()
+	w.stop()
+	return checkText(text, h.End)
+}
+
+// applyEach applies all changes, which the chains have accepted, one by one.
+func (h *history) applyEach(w *stopwatch) error {
+	return h.apply(w, func(s *crdt.State, a crdt.Accepted) { s.ApplyQuietly(a) })
+}
+
+// applyWatched applies all changes, which the chains have accepted, one by one, as one who watches wants it.
+func (h *history) applyWatched(w *stopwatch) error {
+	return h.apply(w, func(s *crdt.State, a crdt.Accepted) { s.Apply(a) })
+}
+
+func (h *history) apply(w *stopwatch, apply func(s *crdt.State, a crdt.Accepted)) error {
+	w.start()
+	state := crdt.NewState(h.engine.chains)
+	for _, a := range h.log {
+		apply(state, a)
+	}
+	text := state.Text(sessionSlice).String()
+	w.stop()
+	return checkText(text, h.End)
+}
+
+// fromBytes takes batches as a replica does that reads them from its own log.
+func (h *history) fromBytes(batches [][]byte, w *stopwatch) error {
+	w.start()
+	r := newBenchReplica()
+	for _, b := range batches {
+		if err := r.receive(b); err != nil {
+			return err
+		}
+	}
+	text := r.text()
+	w.stop()
+	return checkText(text, h.End)
+}
+
+// benchReplica is a replica as far as the engine goes.
+type benchReplica struct {
+	chains *crdt.Chains
+	state  *crdt.State
+}
+
+func newBenchReplica() *benchReplica {
+	chains := crdt.NewChains(crdt.StoreID{})
+	return &benchReplica{chains, crdt.NewState(chains)}
+}
+
+func (r *benchReplica) text() string { return r.state.Text(sessionSlice).String() }
+
+// receive decodes a batch, checks its frame and hashes, and applies it. The batches of measurements have no signatures.
+func (r *benchReplica) receive(encoded []byte) error {
+	b, err := crdt.DecodeBatch(encoded)
+	if err != nil {
+		return err
+	}
+	return r.take(b)
+}
+
+// take checks a batch and applies it.
+func (r *benchReplica) take(b *crdt.Batch) error {
+	checked, err := r.chains.Check(b, nil)
+	if err != nil {
+		return err
+	}
+	for _, a := range r.chains.Add(checked) {
+		r.state.ApplyQuietly(a)
+	}
+	return nil
+}

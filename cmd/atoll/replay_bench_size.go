@@ -1,0 +1,66 @@
+package main
+
+import (
+	"runtime"
+
+	"github.com/atollsync/atoll/crdt"
+)
+
+// sizeRows are the sizes of the session's history, encoded and in memory.
+func (h *history) sizeRows() []measurement {
+	memory := goal{bytes: 3 * float64(len(h.End))}
+	var inMemory memoryUse
+	return []measurement{
+		{name: "change-bytes", what: "an encoded change, in batches of 1,000", size: func() (float64, error) {
+			return float64(totalBytes(h.encode(encodedAtOnce))) / float64(len(h.log)), nil
+		}},
+		{name: "memory-state", what: "memory of an open, idle replica: the state", goal: memory, size: func() (n float64, err error) {
+			inMemory, err = h.memory()
+			return inMemory.state, err
+		}},
+		{name: "memory-chains", what: "memory of an open, idle replica: hashes and causal graph", size: func() (float64, error) {
+			return inMemory.chains, nil
+		}},
+	}
+}
+
+func totalBytes(batches [][]byte) int {
+	n := 0
+	for _, b := range batches {
+		n += len(b)
+	}
+	return n
+}
+
+// memoryUse is the heap that a replica takes, in bytes.
+type memoryUse struct{ state, chains float64 }
+
+// memory opens the session's history and measures what then is held in memory: the history itself is in the log.
+func (h *history) memory() (memoryUse, error) {
+	batches := h.encode(crdt.MaxBatchChanges)
+	before := heap()
+	r := newBenchReplica()
+	for _, b := range batches {
+		if err := r.receive(b); err != nil {
+			return memoryUse{}, err
+		}
+	}
+	if err := checkText(r.text(), h.End); err != nil {
+		return memoryUse{}, err
+	}
+	all := heap()
+	r.state = nil
+	chains := heap()
+	runtime.KeepAlive(r)
+	runtime.KeepAlive(batches)
+	return memoryUse{state: all - chains, chains: chains - before}, nil
+}
+
+// heap returns the bytes of the heap that are in use.
+func heap() float64 {
+	runtime.GC()
+	runtime.GC() // what finalizers let go of
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
