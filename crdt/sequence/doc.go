@@ -5,7 +5,7 @@
 //	Elements  the content of a list, as the local versions of its elements
 //
 // An op says what its author did to the sequence the author saw: insert n at pos,
-// delete n at pos. A Sequence turns it into edits of the merged sequence, which
+// delete n at pos, move an element to pos. A Sequence turns it into edits of the merged sequence, which
 // its owner plays on a Rope or on Elements. As long as nothing is concurrent that is
 // the op itself, for the price of appending to a log. Where branches meet,
 // the event graph walker replays the ops since the last version that everybody
@@ -15,7 +15,8 @@
 // The order, said directly: an element is a right child of the element to its left, as its
 // author saw them, or, if that had right children in the author's version already, a left child of
 // the next element, deleted or not. Siblings stand in the order of their dots. So runs
-// that are typed concurrently at one place do not interleave.
+// that are typed concurrently at one place do not interleave. A move stands in that order like an insertion: it makes
+// a slot, and an element shows at the slot of its latest move.
 //
 // The package is pure, works in local versions and depends on nothing but the causal graph.
 //

@@ -15,6 +15,7 @@ import (
 // graphShape says what kind of event graph drawChanges makes.
 type graphShape struct {
 	actors, changes, ops, runes int
+	moves                       bool
 }
 
 // drawChanges draws an event graph by several actors and applies it to ref. Positions are mostly
@@ -44,8 +45,11 @@ func drawChanges(t *rapid.T, shape graphShape, ref *reference) []change {
 		if last[a] > 0 {
 			c.parents = append(c.parents, last[a]-1)
 		}
-		_, visible := ref.version(ref.history(c.parents))
+		known, visible := ref.version(ref.history(c.parents))
 		length := len(visible)
+		if shape.moves {
+			c.time = rapid.IntRange(0, 2*i).Draw(t, "time")
+		}
 		for range rapid.IntRange(1, shape.ops).Draw(t, "ops") {
 			var o textOp
 			switch rapid.IntRange(0, 5).Draw(t, "where") {
@@ -56,7 +60,19 @@ func drawChanges(t *rapid.T, shape graphShape, ref *reference) []change {
 			default:
 				o.pos = max(0, near+rapid.IntRange(-1, 1).Draw(t, "step"))
 			}
-			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			what := rapid.IntRange(0, 4).Draw(t, "what")
+			if shape.moves && len(known) > 0 && rapid.IntRange(0, 2).Draw(t, "move") == 0 {
+				what = -1
+			}
+			switch what {
+			case -1:
+				// Mostly one that the author saw, and often the same.
+				from := rapid.SampledFrom(known)
+				if len(visible) > 0 && rapid.IntRange(0, 7).Draw(t, "gone") > 0 {
+					from = rapid.SampledFrom(visible[:min(len(visible), 1+rapid.IntRange(0, 40).Draw(t, "among"))])
+				}
+				o.elem = from.Draw(t, "elem").of.dot
+				near = o.pos
 			case 0:
 				o.n = rapid.IntRange(1, shape.runes).Draw(t, "n")
 				length -= max(0, min(o.n, length-o.pos))
@@ -90,6 +106,10 @@ func disturb(d *document, r *rand.Rand) {
 		h := d.g.History(d.g.Heads())
 		start, length := d.g.Len(), d.seq.Len()
 		lv := start
+		if length > 0 && r.IntN(2) == 0 {
+			d.seq.Move(&d.g, h, lv, d.elems.At(r.IntN(length)), r.IntN(length), d.elems.Index, d.later, nil)
+			lv++
+		}
 		for range 1 + r.IntN(5) {
 			if r.IntN(2) == 0 {
 				d.seq.Insert(&d.g, h, lv, r.IntN(d.seq.Len()+1), 2)
@@ -112,21 +132,28 @@ func applyTwice(t rapid.TB, d *document, changes []change, i int) {
 		t.Fatal(err)
 	}
 	length := d.seq.Len()
+	rope, elems := d.rope.String(), slices.Collect(d.elems.Spans)
 	var first [][]sequence.Edit
 	lv := start
 	for _, o := range changes[i].ops {
+		for j, r := range o.text {
+			d.runes[lv+causal.LV(j)] = r
+		}
 		first = append(first, slices.Clone(d.feed(h, lv, o)))
+		d.play(first[len(first)-1])
 		lv += causal.LV(o.len())
 	}
 	d.seq.Truncate(start)
+	d.rope, d.elems = sequence.Rope{}, sequence.Elements{}
+	d.rope.Insert(0, rope)
+	for _, s := range elems {
+		d.elems.Insert(d.elems.Len(), s.Start, s.Len())
+	}
 	if d.seq.Len() != length || d.seq.IsInsert(start) {
 		t.Fatalf("length %d after Truncate, %d before", d.seq.Len(), length)
 	}
 	lv = start
 	for k, o := range changes[i].ops {
-		for j, r := range o.text {
-			d.runes[lv+causal.LV(j)] = r
-		}
 		edits := d.feed(h, lv, o)
 		if !slices.Equal(edits, first[k]) {
 			t.Fatalf("after Truncate %v, before it %v", edits, first[k])
@@ -188,6 +215,26 @@ func TestMergeMany(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ref := newReference()
 		changes := drawChanges(t, graphShape{actors: 3, changes: 120, ops: 4, runes: 3}, ref)
+		compareWithReference(t, changes, ref, rapid.Uint64().Draw(t, "order"))
+	})
+}
+
+// TestMoves does what TestMerge does, with moves.
+func TestMoves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ref := newReference()
+		changes := drawChanges(t, graphShape{actors: 4, changes: 12, ops: 3, runes: 3, moves: true}, ref)
+		for seed := range uint64(12) {
+			compareWithReference(t, changes, ref, seed+rapid.Uint64().Draw(t, "order")&^15)
+		}
+	})
+}
+
+// TestMovesMany does what TestMergeMany does, with moves.
+func TestMovesMany(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ref := newReference()
+		changes := drawChanges(t, graphShape{actors: 3, changes: 60, ops: 3, runes: 3, moves: true}, ref)
 		compareWithReference(t, changes, ref, rapid.Uint64().Draw(t, "order"))
 	})
 }

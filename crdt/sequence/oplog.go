@@ -13,6 +13,7 @@ const (
 	insertOp     opKind = iota // at the next position: text typed forwards
 	deleteOp                   // at the same position: the delete key
 	backDeleteOp               // at the position before: the backspace key
+	moveOp                     // a run has but one of these; see move
 )
 
 // opRun is a stretch of a sequence's ops with consecutive local versions, each
@@ -39,8 +40,11 @@ func (r *opRun) serial() bool { return r.low == r.lv }
 // growth returns by how much the first n ops of r change the length if all have an effect: if r is
 // serial, or n is where it was joined.
 func (r *opRun) growth(n int) int {
-	if r.kind == insertOp {
+	switch r.kind {
+	case insertOp:
 		return n
+	case moveOp:
+		return 0
 	}
 	return -n
 }
@@ -129,14 +133,17 @@ func (l *opLog) add(op opRun) {
 
 // join makes op part of r if it goes on where r stops.
 func (r *opRun) join(op *opRun) bool {
-	if r.kind == insertOp {
+	switch r.kind {
+	case moveOp:
+		return false
+	case insertOp:
 		if op.kind != insertOp || op.pos != r.pos+r.n {
 			return false
 		}
-	} else {
+	default:
 		// A run that is cut must know its length, so each op of it but the last has deleted
 		// something for each of its dots.
-		if op.kind == insertOp || op.size != r.size-r.n {
+		if op.kind == insertOp || op.kind == moveOp || op.size != r.size-r.n {
 			return false
 		}
 		switch {

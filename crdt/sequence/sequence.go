@@ -8,7 +8,7 @@ import (
 )
 
 // Edit is a change to the merged sequence: at Pos, Deleted elements go, and then Inserted
-// new ones come, the local versions of which count up from LV.
+// others come, the local versions of which count up from LV: new ones, or one that was moved.
 type Edit struct {
 	Pos, Deleted, Inserted int
 	LV                     causal.LV
@@ -26,6 +26,8 @@ type Sequence struct {
 	length int
 	// tracker is nil unless the last ops merged something; see retire.
 	tracker *tracker
+	moves   []move                    // by lv
+	later   func(a, b causal.LV) bool // see Move
 }
 
 // Len returns the number of elements of the merged sequence.
@@ -128,6 +130,7 @@ func (r *opRun) clamp(length int) bool {
 // given up. Len is then as it was before them. The owner restores the content.
 func (s *Sequence) Truncate(lv causal.LV) {
 	s.length = s.log.truncate(lv, s.length)
+	s.moves = s.moves[:s.moveIndex(lv)]
 	if s.tracker != nil && s.tracker.done > lv {
 		s.tracker = nil
 	}
@@ -171,6 +174,7 @@ func (s *Sequence) retire() {
 // replay applies to t the ops before end that it does not have yet. All of these must have all ops before t's base in
 // their history: see opLog.base.
 func (s *Sequence) replay(g *causal.Graph, t *tracker, end causal.LV) {
+	t.later = s.later
 	for i := s.log.from(t.done); i < len(s.log) && s.log[i].lv < end; i++ {
 		r := &s.log[i]
 		op := r.part(causal.Span{Start: t.done, End: end})
@@ -181,9 +185,12 @@ func (s *Sequence) replay(g *causal.Graph, t *tracker, end causal.LV) {
 			gone, come := g.Diff([]causal.LV{s.log[i-1].end() - 1}, g.Parents(op.lv))
 			t.move(s.log, causal.Subtract(union(t.off, gone), come))
 		}
-		if op.kind == insertOp {
+		switch op.kind {
+		case insertOp:
 			t.insert(g, op.lv, op.n, op.pos)
-		} else {
+		case moveOp:
+			t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], nil)
+		default:
 			t.delete(&op, nil)
 		}
 		t.applied(&op)

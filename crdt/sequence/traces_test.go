@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,15 +81,21 @@ func agentActor(n int) causal.Actor {
 	return a
 }
 
-// textOp is an insertion of text, or else a deletion of n.
+// textOp is an insertion of text, a move of elem, or else a deletion of n.
 type textOp struct {
 	pos, n int
 	text   []rune
+	elem   causal.Dot
 }
 
+func (o textOp) isMove() bool { return !o.elem.IsZero() }
+
 func (o textOp) len() int {
-	if o.text != nil {
+	switch {
+	case o.text != nil:
 		return len(o.text)
+	case o.isMove():
+		return 1
 	}
 	return o.n
 }
@@ -99,6 +106,7 @@ type change struct {
 	seq     causal.Seq
 	parents []int // other changes
 	ops     []textOp
+	time    int // what its author's clock showed
 }
 
 func (c *change) len() int {
@@ -149,6 +157,27 @@ type document struct {
 	runes map[causal.LV]rune
 	last  map[int]causal.LV // of each change applied, by its number
 	edits []sequence.Edit   // of the last op
+	times []stamp           // effective times of changes, by local version
+}
+
+// stamp is the effective time of the ops before end and not before that of the stamp before it.
+type stamp struct {
+	end  causal.LV
+	time int
+}
+
+// time returns the effective time of an op.
+func (d *document) time(lv causal.LV) int {
+	i, _ := slices.BinarySearchFunc(d.times, lv+1, func(s stamp, lv causal.LV) int { return int(s.end - lv) })
+	return d.times[i].time
+}
+
+// later is the order of moves.
+func (d *document) later(a, b causal.LV) bool {
+	if ta, tb := d.time(a), d.time(b); ta != tb {
+		return ta > tb
+	}
+	return d.g.Dot(a).Compare(d.g.Dot(b)) > 0
 }
 
 func newDocument() *document {
@@ -175,6 +204,11 @@ func (d *document) add(changes []change, i int) (causal.LV, causal.History, erro
 		return 0, h, err
 	}
 	d.last[i] = span.End - 1
+	time := c.time
+	for _, p := range d.g.Parents(span.Start) {
+		time = max(time, d.time(p)+1)
+	}
+	d.times = append(d.times, stamp{span.End, time})
 	return span.Start, h, nil
 }
 
@@ -196,10 +230,14 @@ func (d *document) apply(t rapid.TB, changes []change, i int) {
 // feed gives an op to the sequence and returns the edits, which hold until the next call.
 func (d *document) feed(h causal.History, lv causal.LV, o textOp) []sequence.Edit {
 	d.edits = d.edits[:0]
-	if o.text != nil {
+	switch {
+	case o.text != nil:
 		at := d.seq.Insert(&d.g, h, lv, o.pos, len(o.text))
 		d.edits = append(d.edits, sequence.Edit{Pos: at, Inserted: len(o.text), LV: lv})
-	} else {
+	case o.isMove():
+		elem, _ := d.g.LV(o.elem)
+		d.edits = d.seq.Move(&d.g, h, lv, elem, o.pos, d.elems.Index, d.later, d.edits)
+	default:
 		d.edits = d.seq.Delete(&d.g, h, lv, o.pos, o.n, d.edits)
 	}
 	return d.edits

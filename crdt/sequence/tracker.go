@@ -27,7 +27,9 @@ type tracker struct {
 	tree       spanTree
 	origins    []origin // by span ref
 	deletes    []deleted
-	off        []causal.Span // may cover ops of other sequences too
+	moved      []movedElement
+	later      func(a, b causal.LV) bool // orders moves; nil if there are none
+	off        []causal.Span             // may cover ops of other sequences too
 	// astray: the seen version is not that of the last op that was applied and that op.
 	astray bool
 }
@@ -37,10 +39,12 @@ type tracker struct {
 // no right origin.
 type origin struct {
 	left, right causal.LV
-	// seen is 0 if the seen version does not have the span, 1 if it does, and 1+d if
-	// it has d deletes of it.
-	seen    int32
-	deleted bool // in the merged version
+	// seen is 0 if the seen version does not have the span, 1 if it shows it, and more if it has it but does not show it:
+	// 1+d if it has d deletes of it.
+	seen int32
+	// moved is 1 + the place in the tracker's moved of the element whose slot this span is, one long, if ops of the
+	// tracker moved it.
+	moved int32
 }
 
 // deleted says which elements the delete ops lv, lv+1, ... deleted: id, id+1, ..., or for
@@ -58,7 +62,7 @@ func (d *deleted) end() causal.LV { return d.lv + causal.LV(d.n) }
 func (t *tracker) reset(base causal.LV, size int) {
 	t.base, t.done = base, base
 	t.tree.reset()
-	t.origins, t.deletes, t.off = t.origins[:0], t.deletes[:0], nil
+	t.origins, t.deletes, t.moved, t.off = t.origins[:0], t.deletes[:0], t.moved[:0], nil
 	t.astray = false
 	if size > 0 {
 		t.tree.insert(place{}, firstOld, size, width{size, size})
@@ -83,22 +87,18 @@ func (t *tracker) split(p place, off int) (int32, place) {
 	return ref, q
 }
 
-// restate gives the span at p a new state.
-func (t *tracker) restate(p place, seen int32, del bool) {
+// restate gives the span at p a new state in the seen version, and in the merged one.
+func (t *tracker) restate(p place, seen int32, merged bool) {
 	ref := t.tree.ref(p)
-	o := &t.origins[ref]
-	n := t.tree.spans[ref].n
-	var d width
-	if was, is := o.seen == 1, seen == 1; was != is {
-		d.seen = n
-		if was {
-			d.seen = -n
-		}
+	t.origins[ref].seen = seen
+	n, w := t.tree.spans[ref].n, t.tree.width(p)
+	d := width{-w.seen, -w.merged}
+	if seen == 1 {
+		d.seen += n
 	}
-	if del && !o.deleted {
-		d.merged = -n
+	if merged {
+		d.merged += n
 	}
-	o.seen, o.deleted = seen, del
 	if d != (width{}) {
 		t.tree.widen(p, d)
 	}
@@ -115,7 +115,7 @@ func (t *tracker) insert(g *causal.Graph, lv causal.LV, n, pos int) int {
 	s := &t.tree.spans[ref]
 	off++
 	left := s.id + causal.LV(off) - 1
-	if !t.origins[ref].deleted {
+	if t.tree.width(p).merged > 0 {
 		merged += off
 	}
 	if off < s.n {
@@ -223,7 +223,7 @@ func (t *tracker) extend(p place, lv causal.LV, n int, left causal.LV) bool {
 	p.slot--
 	ref := t.tree.ref(p)
 	s, o := &t.tree.spans[ref], &t.origins[ref]
-	if s.end() != lv || o.seen != 1 || o.deleted {
+	if s.end() != lv || o.seen != 1 || o.moved != 0 || t.tree.width(p).merged == 0 {
 		return false
 	}
 	s.n += n
@@ -277,7 +277,7 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 	for left := op.n; left > 0; {
 		p, off, merged := t.tree.seek(pos)
 		if off > 0 {
-			if !t.origins[t.tree.ref(p)].deleted {
+			if t.tree.width(p).merged > 0 {
 				merged += off
 			}
 			_, p = t.split(p, off)
@@ -297,10 +297,14 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 			lv += causal.LV(s.n)
 		}
 		t.deletes = append(t.deletes, d)
-		if !t.origins[ref].deleted {
+		if m := t.origins[ref].moved; m != 0 {
+			edits = t.deleteMoved(&t.moved[m-1], before, edits)
+			continue
+		}
+		if t.tree.width(p).merged > 0 {
 			edits = appendDelete(edits, before, merged, s.n)
 		}
-		t.restate(p, 2, true)
+		t.restate(p, 2, false)
 	}
 	if op.kind == backDeleteOp {
 		// The last of the elements went first.
@@ -376,8 +380,12 @@ func (t *tracker) advance(log opLog, s causal.Span) bool {
 
 // shift adds by to the state of what op inserted or deleted.
 func (t *tracker) shift(op opRun, by int32) {
-	if op.kind == insertOp {
-		t.shiftIDs(op.lv, op.end(), by)
+	switch op.kind {
+	case insertOp:
+		t.shiftIDs(op.lv, op.end(), by, false)
+		return
+	case moveOp:
+		t.shiftSlot(op.lv, by)
 		return
 	}
 	i := sort.Search(len(t.deletes), func(i int) bool { return t.deletes[i].end() > op.lv })
@@ -387,12 +395,12 @@ func (t *tracker) shift(op opRun, by int32) {
 		if d.back {
 			lo, hi = causal.LV(d.n)-hi, causal.LV(d.n)-lo
 		}
-		t.shiftIDs(d.id+lo, d.id+hi, by)
+		t.shiftIDs(d.id+lo, d.id+hi, by, true)
 	}
 }
 
-// shiftIDs adds by to the state of the elements [from, to).
-func (t *tracker) shiftIDs(from, to causal.LV, by int32) {
+// shiftIDs adds by to the state of the elements [from, to), for a deletion of them or their insertion.
+func (t *tracker) shiftIDs(from, to causal.LV, by int32, deletion bool) {
 	for from < to {
 		ref, _ := t.tree.index.floor(from)
 		p := t.tree.at(ref)
@@ -403,8 +411,17 @@ func (t *tracker) shiftIDs(from, to causal.LV, by int32) {
 			t.split(p, int(to-from))
 			p = t.tree.at(ref)
 		}
-		o := t.origins[ref]
-		t.restate(p, o.seen+by, o.deleted)
+		o := &t.origins[ref]
+		switch {
+		case o.moved == 0:
+			t.restate(p, o.seen+by, t.tree.width(p).merged > 0)
+		case deletion:
+			m := &t.moved[o.moved-1]
+			m.deletes += by
+			t.show(m)
+		default:
+			t.shiftSlot(from, by)
+		}
 		from = t.tree.spans[ref].end()
 	}
 }

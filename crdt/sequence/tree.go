@@ -141,6 +141,28 @@ func (t *spanTree) seek(pos int) (p place, off, merged int) {
 	return place{at, i}, pos, merged
 }
 
+// seekMerged finds the span that holds position pos of the merged sequence, which must be below total.merged, and
+// the position within it.
+func (t *spanTree) seekMerged(pos int) (p place, off int) {
+	at := t.root
+	for h := t.height; h > 0; h-- {
+		n := &t.nodes[at]
+		i := 0
+		for pos >= n.w[i].merged {
+			pos -= n.w[i].merged
+			i++
+		}
+		at = n.kids[i]
+	}
+	l := &t.leaves[at]
+	i := 0
+	for pos >= l.w[i].merged {
+		pos -= l.w[i].merged
+		i++
+	}
+	return place{at, i}, pos
+}
+
 // before returns the width of all that comes before the span at p.
 func (t *spanTree) before(p place) width {
 	var sum width
