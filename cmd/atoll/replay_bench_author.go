@@ -1,15 +1,25 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/atollsync/atoll/crdt"
 )
 
 // sequentialRows are the measurements of writing a session as its author did.
 func (h *history) sequentialRows() []measurement {
-	rows := []measurement{{
-		name: "local-hashed", what: "local edits, one change each, encoded, with the hash chain",
-		goal: goal{ropes: 10, ms: 90}, run: h.authorEach,
-	}}
+	rows := []measurement{
+		{
+			name: "local-hashed", what: "local edits, one change each, encoded, with the hash chain",
+			goal: goal{ropes: 10, ms: 90}, run: h.authorEach,
+		},
+		{name: "hashes", what: "the hashes of these changes alone", run: h.hashes},
+		{
+			// Nobody can write without hashes; but other engines, which have none, are compared with this.
+			name: "local-unhashed", what: "local edits less their hashes", goal: goal{ropes: 4},
+			from: "local-hashed", less: "hashes",
+		},
+	}
 	if h.fitsOneChange() {
 		rows = append(rows, measurement{
 			name: "local-transaction", what: "all edits in one transaction",
@@ -43,7 +53,7 @@ func (h *history) authorEach(w *stopwatch) error {
 	var encoded []byte
 	block := make([]crdt.Accepted, 0, encodedAtOnce)
 	for i, st := range h.steps {
-		tx := state.Begin(actor, st.when)
+		tx := state.BeginQuietly(actor, st.when)
 		writePatches(tx, h.Txns[st.txn])
 		a, _, _, err := tx.Commit()
 		if err != nil {
@@ -60,12 +70,26 @@ func (h *history) authorEach(w *stopwatch) error {
 	return checkText(text, h.End)
 }
 
+// hashes computes the chain hashes of the session's changes, and nothing else.
+func (h *history) hashes(w *stopwatch) error {
+	w.start()
+	hash, last := crdt.GenesisHash(crdt.StoreID{}, h.engine.actor(0)), int64(0)
+	for _, a := range h.log {
+		hash, last = a.Change.Hash(hash, last, nil), a.Time
+	}
+	w.stop()
+	if want := h.log[len(h.log)-1].Hash; hash != want {
+		return fmt.Errorf("the hash chain ends in %s, not %s", hash, want)
+	}
+	return nil
+}
+
 // authorAtOnce writes the whole session in one transaction, and encodes that.
 func (h *history) authorAtOnce(w *stopwatch) error {
 	w.start()
 	chains := crdt.NewChains(crdt.StoreID{})
 	state := crdt.NewState(chains)
-	tx := state.Begin(h.engine.actor(0), h.steps[0].when)
+	tx := state.BeginQuietly(h.engine.actor(0), h.steps[0].when)
 	for _, st := range h.steps {
 		writePatches(tx, h.Txns[st.txn])
 	}

@@ -34,7 +34,7 @@ func (b benchScale) writeLargeText() (*largeHistory, error) {
 	h := &largeHistory{benchScale: b, text: strings.Repeat(piece, b.largeText/b.largePiece)}
 	r := newBenchReplica()
 	for at := 0; at < b.largeText; at += b.largePiece {
-		tx := r.state.Begin(crdt.Actor{Nonce: agentNonce(0)}, 0)
+		tx := r.state.BeginQuietly(crdt.Actor{Nonce: agentNonce(0)}, 0)
 		tx.Text(sessionSlice).Insert(at, piece)
 		a, _, _, err := tx.Commit()
 		if err != nil {
@@ -81,7 +81,7 @@ func (h *largeHistory) edit(w *stopwatch) error {
 	}
 	w.start()
 	for _, p := range patches {
-		tx := r.state.Begin(crdt.Actor{Nonce: agentNonce(0)}, 0)
+		tx := r.state.BeginQuietly(crdt.Actor{Nonce: agentNonce(0)}, 0)
 		writePatches(tx, transaction{Patches: []patch{p}})
 		if _, _, _, err := tx.Commit(); err != nil {
 			return err

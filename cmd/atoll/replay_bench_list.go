@@ -78,7 +78,7 @@ func (e *listEdit) carryOut(base []byte, places [][2]int, want string, w *stopwa
 	}
 	w.start()
 	for _, p := range places {
-		tx := r.state.Begin(crdt.Actor{Nonce: agentNonce(0)}, 0)
+		tx := r.state.BeginQuietly(crdt.Actor{Nonce: agentNonce(0)}, 0)
 		e.edit(tx.List(sessionSlice), p[0], p[1])
 		if _, _, _, err := tx.Commit(); err != nil {
 			return err

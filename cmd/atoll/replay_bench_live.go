@@ -132,7 +132,7 @@ func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 			continue
 		}
 		st := h.steps[t.step]
-		tx := r.state.Begin(h.engine.actor(t.agent), st.when)
+		tx := r.state.BeginQuietly(h.engine.actor(t.agent), st.when)
 		writePatches(tx, h.Txns[st.txn])
 		a, _, _, err := tx.Commit()
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 // ropeName is the measurement that the times of others are compared with: the bare rope.
 const ropeName = "rope"
 
-// measurement is one row of a benchmark: work that is timed, or a size.
+// measurement is one row of a benchmark: the time that work takes, the difference of two such, or a size.
 type measurement struct {
 	name string // for programs
 	what string // for people
@@ -22,7 +22,9 @@ type measurement struct {
 	run func(w *stopwatch) error
 	// each is by how many operations the time is divided, 0: by none.
 	each int
-	// size returns bytes; used where run is nil.
+	// from and less name measurements before this one, the difference of whose times it is.
+	from, less string
+	// size returns bytes, where there is no time.
 	size func() (float64, error)
 }
 
@@ -98,7 +100,12 @@ func (a *app) measure(ctx context.Context, label string, measurements []measurem
 		}
 	}
 	figures := make([]figure, len(measurements))
+	took := make(map[string]time.Duration)
 	for i, m := range measurements {
+		if m.from != "" {
+			best[i] = took[m.from] - took[m.less]
+		}
+		took[m.name] = best[i]
 		f, err := m.figure(best[i])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
@@ -112,7 +119,7 @@ func (a *app) measure(ctx context.Context, label string, measurements []measurem
 // figure returns what m came to, given its best time if it has one.
 func (m *measurement) figure(best time.Duration) (figure, error) {
 	f := figure{Name: m.name, What: m.what, Goal: m.goal.String()}
-	if m.run == nil {
+	if m.size != nil {
 		n, err := m.size()
 		f.Bytes = &n
 		return f, err

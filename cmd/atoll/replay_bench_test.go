@@ -112,7 +112,7 @@ func TestBenchChecksEveryPath(t *testing.T) {
 		}
 		h.End += "?"
 		for _, m := range h.rows() {
-			if m.run == nil {
+			if m.run == nil || m.name == "hashes" { // those make no text
 				continue
 			}
 			if err := m.run(new(stopwatch)); !errors.Is(err, errWrongText) {
