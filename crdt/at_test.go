@@ -86,8 +86,8 @@ func (s failingSource) Changes(causal.Span, func(Accepted) bool) error { return 
 // From its first op of unknown kind on a slice is opaque, whatever the order of arrival.
 func TestOpaque(t *testing.T) {
 	all := start(t, 3, func(tx *Tx) { tx.Map("a").Put("k", 1); tx.Map("b").Put("k", 1) })
-	// A move, say, as a later version might write it: [17<<2|1, 2, [], "from", "to"].
-	ops := appendStr(appendStr([]byte{0x95, 17<<2 | 1, 2, 0x90}, "from"), "to")
+	// A move, say, as a later version might write it: [31<<2|1, 2, [], "from", "to"].
+	ops := appendStr(appendStr([]byte{0x95, 31<<2 | 1, 2, 0x90}, "from"), "to")
 	m := newMirror()
 	if err := m.apply(Event{Edits: []Edit{{Path: []string{"a"}, New: ptr(fold(map[string]any{"k": 1}))}, {Path: []string{"b"}, New: ptr(fold(map[string]any{"k": 1}))}}}); err != nil {
 		t.Fatal(err)

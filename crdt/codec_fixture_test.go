@@ -220,7 +220,8 @@ func genOp(slice string, refs []causal.Actor) *rapid.Generator[*Op] {
 	})
 	return rapid.Custom(func(t *rapid.T) *Op {
 		codes := []Code{CodePut, CodeTouch, CodeDelete, CodeAdd, CodeSetAdd, CodeSetRemove, CodeSetClear, CodeRWSetAdd,
-			CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListNew, CodeListDelete, CodeListMove, CodeTextInsert, CodeTextDelete}
+			CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListNew, CodeListDelete, CodeListMove, CodeTextInsert, CodeTextDelete,
+			CodeTextMark, CodeTextUnmark}
 		op := &Op{Code: rapid.SampledFrom(codes).Draw(t, "code"), Len: 1}
 		steps := rapid.IntRange(1, 4).Draw(t, "steps")
 		op.Path = make(Path, steps)
@@ -272,6 +273,13 @@ func genOp(slice string, refs []causal.Actor) *rapid.Generator[*Op] {
 			op.Pos = pos.Draw(t, "pos")
 			op.Text = rapid.StringN(1, 50, 200).Draw(t, "text")
 			op.Len = len([]rune(op.Text))
+		case CodeTextMark, CodeTextUnmark:
+			op.Pos, op.Count = pos.Draw(t, "pos"), 1+pos.Draw(t, "count")
+			op.Name = "m" + genKey.Draw(t, "name")
+			op.Growth = Growth(rapid.IntRange(0, 3).Draw(t, "growth"))
+			if op.Code == CodeTextMark {
+				op.Value = genValue(2).Draw(t, "value")
+			}
 		}
 		return op
 	})

@@ -16,7 +16,7 @@ func drawRawOp(t *rapid.T, actors []causal.Actor) *Op {
 	}
 	codes := []Code{CodePut, CodeTouch, CodeDelete, CodeAdd, CodeSetAdd, CodeSetRemove, CodeSetClear, CodeRWSetAdd,
 		CodeRWSetRemove, CodeRWSetClear, CodeListInsert, CodeListInsert, CodeListInsert, CodeListNew, CodeListNew, CodeListDelete, CodeListMove,
-		CodeTextInsert, CodeTextInsert, CodeTextDelete}
+		CodeTextInsert, CodeTextInsert, CodeTextDelete, CodeTextMark, CodeTextUnmark}
 	op := &Op{Code: rapid.SampledFrom(codes).Draw(t, "code"), Len: 1}
 	steps := rapid.SampledFrom([]int{1, 1, 2, 2, 2, 3, 4}).Draw(t, "steps")
 	op.Path = make(Path, steps)
@@ -65,6 +65,14 @@ func drawRawOp(t *rapid.T, actors []causal.Actor) *Op {
 		op.Pos = pos.Draw(t, "pos")
 		op.Text = rapid.SampledFrom([]string{"a", "bc", "dé😀"}).Draw(t, "text")
 		op.Len = len([]rune(op.Text))
+	case CodeTextMark, CodeTextUnmark:
+		op.Pos = pos.Draw(t, "pos")
+		op.Count = rapid.SampledFrom([]int{1, 1, 2, 5, MaxPosition}).Draw(t, "n")
+		op.Name = rapid.SampledFrom([]string{"bold", "link"}).Draw(t, "name")
+		op.Growth = Growth(rapid.IntRange(0, 3).Draw(t, "growth"))
+		if op.Code == CodeTextMark {
+			op.Value = scalar.Draw(t, "value")
+		}
 	}
 	return op
 }
@@ -84,7 +92,7 @@ func TestRandomOps(t *testing.T) {
 			case step < 14:
 				events = d.take(t, all[(i+rapid.IntRange(1, 2).Draw(t, "from"))%3])
 			case step == 40:
-				d.groups(Group{Slice: "t", Len: 3, Ops: []byte{0x93, 17<<2 | 1, 2, 0x90}}) // of unknown kind, then nothing
+				d.groups(Group{Slice: "t", Len: 3, Ops: []byte{0x93, 31<<2 | 1, 2, 0x90}}) // of unknown kind, then nothing
 				events = []Event{d.last}
 			default:
 				d.clock = rapid.Int64Range(0, 3).Draw(t, "time")

@@ -235,7 +235,7 @@ func TestOpaqueForeignElement(t *testing.T) {
 	all := start(t, 2, func(tx *Tx) { tx.List("l").Append("a") })
 	path := Path{{Key: "l", Kind: List}, {Elem: causal.Dot{Actor: all[0].actor, Seq: 99}, Kind: Register}}
 	all[0].raw(&Op{Code: CodePut, Len: 1, Path: path, Value: IntValue(1)})
-	ops := appendStr(appendStr([]byte{0x95, 17<<2 | 1, 2, 0x90}, "from"), "to")
+	ops := appendStr(appendStr([]byte{0x95, 31<<2 | 1, 2, 0x90}, "from"), "to")
 	all[1].groups(Group{Slice: "l", Len: 2, Ops: ops})
 	meet(t, all...)
 	for _, d := range all {

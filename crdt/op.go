@@ -37,6 +37,8 @@ const (
 	CodeTextInsert  = Code(14<<2 | ClassWrite)   // Text: Pos, Text; one dot per code point
 	CodeTextDelete  = Code(15<<2 | ClassNeither) // Text: Pos; Len code points
 	CodeListMove    = Code(16<<2 | ClassWrite)   // List: Elem; Pos, counted without the element
+	CodeTextMark    = Code(17<<2 | ClassWrite)   // Text: Pos, Count, Name, Value, Growth
+	CodeTextUnmark  = Code(18<<2 | ClassWrite)   // Text: Pos, Count, Name, Growth
 )
 
 // Class returns what c does to the entries on its path.
@@ -56,7 +58,7 @@ func (c Code) kind() Kind {
 		return RemoveWinsSet
 	case CodeListInsert, CodeListNew, CodeListDelete, CodeListMove:
 		return List
-	case CodeTextInsert, CodeTextDelete:
+	case CodeTextInsert, CodeTextDelete, CodeTextMark, CodeTextUnmark:
 		return Text
 	}
 	return 0
@@ -92,7 +94,10 @@ type Op struct {
 	Pos     int
 	Elem    causal.Dot // an element, named by the dot that inserted it
 	Text    string
+	Count   int    // code points marked or unmarked from Pos on; what lies outside the text is cut off
+	Name    string // of a mark: not empty, at most MaxKeyBytes
 	Kind    Kind
+	Growth  Growth
 }
 
 // String renders o on one line, for logs, golden traces and `atoll log`.
@@ -118,6 +123,10 @@ func (o Op) String() string {
 		s += fmt.Sprintf(" [%s] to %d", o.Elem, o.Pos)
 	case CodeTextInsert:
 		s += fmt.Sprintf(" at %d %q", o.Pos, o.Text)
+	case CodeTextMark:
+		s += fmt.Sprintf(" at %d len %d %q %v, %v", o.Pos, o.Count, o.Name, o.Value, o.Growth)
+	case CodeTextUnmark:
+		s += fmt.Sprintf(" at %d len %d %q, %v", o.Pos, o.Count, o.Name, o.Growth)
 	}
 	return s
 }
@@ -126,7 +135,7 @@ var codeNames = map[Code]string{CodePut: "put", CodeTouch: "touch", CodeDelete: 
 	CodeSetAdd: "add", CodeSetRemove: "remove", CodeSetClear: "clear",
 	CodeRWSetAdd: "add", CodeRWSetRemove: "remove", CodeRWSetClear: "clear",
 	CodeListInsert: "insert", CodeListNew: "insert", CodeListDelete: "delete", CodeListMove: "move",
-	CodeTextInsert: "insert", CodeTextDelete: "delete"}
+	CodeTextInsert: "insert", CodeTextDelete: "delete", CodeTextMark: "mark", CodeTextUnmark: "unmark"}
 
 // String returns the verb c stands for.
 func (c Code) String() string {

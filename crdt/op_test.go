@@ -25,6 +25,8 @@ func TestOpString(t *testing.T) {
 		{Op{Code: CodeListMove, Path: at(List), Pos: 7, Elem: elem}, "move s [" + elem.String() + "] to 7"},
 		{Op{Code: CodeTextDelete, Path: at(Text), Pos: 1, Len: 5}, "delete s at 1 len 5"},
 		{Op{Code: CodeTextInsert, Path: at(Text), Pos: 1, Text: "é\n"}, `insert s at 1 "é\n"`},
+		{Op{Code: CodeTextMark, Path: at(Text), Pos: 1, Count: 4, Name: "link", Value: mustValue(t, "u")}, `mark s at 1 len 4 "link" "u", not growing`},
+		{Op{Code: CodeTextUnmark, Path: at(Text), Pos: 1, Count: 4, Name: "bold", Growth: GrowEnd}, `unmark s at 1 len 4 "bold", growing at its end`},
 		{Op{Code: 1 << 20, Path: at(0)}, "code(1048576) s"},
 	} {
 		if got := tt.op.String(); got != tt.want {
@@ -40,6 +42,7 @@ func TestCodeClass(t *testing.T) {
 		CodeRWSetAdd: ClassWrite, CodeRWSetRemove: ClassNeither, CodeRWSetClear: ClassNeither,
 		CodeListInsert: ClassWrite, CodeListNew: ClassWrite, CodeListDelete: ClassNeither,
 		CodeListMove: ClassWrite, CodeTextInsert: ClassWrite, CodeTextDelete: ClassNeither,
+		CodeTextMark: ClassWrite, CodeTextUnmark: ClassWrite,
 	} {
 		if c.Class() != want {
 			t.Errorf("%v (%d) has class %d, want %d", c, uint32(c), c.Class(), want)

@@ -27,6 +27,10 @@ func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 		args = 4
 	case CodeListInsert, CodeListNew, CodeListMove, CodeTextInsert:
 		args = 5
+	case CodeTextUnmark:
+		args = 7
+	case CodeTextMark:
+		args = 8
 	}
 	buf = appendArrayHead(buf, args)
 	buf = appendUint(buf, uint64(op.Code))
@@ -56,6 +60,14 @@ func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 	case CodeTextInsert:
 		buf = appendUint(buf, uint64(op.Pos))
 		buf = appendStr(buf, op.Text)
+	case CodeTextMark, CodeTextUnmark:
+		buf = appendUint(buf, uint64(op.Pos))
+		buf = appendUint(buf, uint64(op.Count))
+		buf = appendStr(buf, op.Name)
+		if op.Code == CodeTextMark {
+			buf = op.Value.AppendTo(buf)
+		}
+		buf = appendUint(buf, uint64(op.Growth))
 	}
 	return buf
 }
@@ -178,6 +190,10 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 		args, single, placed = 5, false, true
 	case CodeListMove:
 		args, placed = 5, true
+	case CodeTextUnmark:
+		args, placed = 7, true
+	case CodeTextMark:
+		args, placed = 8, true
 	default:
 		return nil, nil, opUnknown
 	}
@@ -227,11 +243,35 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 			ok = utf8.RuneCount(s) == length
 			op.Text = string(s)
 		}
+	case CodeTextMark, CodeTextUnmark:
+		b, ok = readMark(b, op)
 	}
 	if !ok {
 		return nil, nil, opVoid
 	}
 	return op, b, opGood
+}
+
+// readMark reads what follows the position of a mark or unmark.
+func readMark(b []byte, op *Op) (rest []byte, ok bool) {
+	count, b, ok := readUint(b)
+	if !ok || count < 1 || count > MaxPosition {
+		return nil, false
+	}
+	name, b, ok := readStr(b)
+	if !ok || len(name) < 1 || len(name) > MaxKeyBytes {
+		return nil, false
+	}
+	op.Count, op.Name = int(count), string(name)
+	if op.Code == CodeTextMark {
+		if rest, ok = scanValue(b, 0); !ok {
+			return nil, false
+		}
+		op.Value, b = newValue(b[:len(b)-len(rest)]), rest
+	}
+	growth, b, ok := readUint(b)
+	op.Growth = Growth(growth)
+	return b, ok && growth <= uint64(GrowBoth)
 }
 
 // readValues reads an array of n values.

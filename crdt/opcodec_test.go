@@ -66,6 +66,9 @@ func TestOpGolden(t *testing.T) {
 		{Op{Code: CodeListMove, Len: 1, Path: at(List), Pos: 3, Elem: other}, "95410190" + "03" + "9202ccc8"},
 		{Op{Code: CodeTextInsert, Len: 2, Path: at(Text), Pos: 0, Text: "aé"}, "95390290" + "00a361c3a9"},
 		{Op{Code: CodeTextDelete, Len: 1, Path: at(Text), Pos: 1}, "943c0190" + "01"},
+		{Op{Code: CodeTextMark, Len: 1, Path: at(Text), Pos: 1, Count: 200, Name: "link", Value: mustValue(t, "u"), Growth: GrowBoth},
+			"98450190" + "01ccc8" + "a46c696e6b" + "a175" + "03"},
+		{Op{Code: CodeTextUnmark, Len: 1, Path: at(Text), Pos: 0, Count: 1, Name: "b"}, "97490190" + "0001" + "a162" + "00"},
 		{Op{Code: CodePut, Len: 1, Value: Nil, Path: Path{{Key: "s", Kind: Map, Birth: own}, {Key: "todos", Kind: List},
 			{Elem: other, Kind: DeleteWinsMap, Birth: other}, {Key: "", Kind: Register, Birth: own}}},
 			"940501" + "97" + "93050003" + "a5746f646f73" + "07" + "9202ccc8" + "930602ccc8" + "a0" + "920003" + "c0"},
@@ -126,6 +129,10 @@ func opTree(op *Op, index func(causal.Actor) int) []any {
 		out = append(out, op.Pos, dot(op.Elem))
 	case CodeTextInsert:
 		out = append(out, op.Pos, op.Text)
+	case CodeTextMark:
+		out = append(out, op.Pos, op.Count, op.Name, op.Value.Any(), int(op.Growth))
+	case CodeTextUnmark:
+		out = append(out, op.Pos, op.Count, op.Name, int(op.Growth))
 	}
 	return out
 }
@@ -187,6 +194,7 @@ func TestVoidOps(t *testing.T) {
 	key := func(n int) string {
 		return "930e0192" + "05" + hex.EncodeToString(appendStr(nil, strings.Repeat("k", n)))
 	}
+	name := func(n int) string { return hex.EncodeToString(appendStr(nil, strings.Repeat("n", n))) }
 	for _, tt := range []struct {
 		name, ops string
 		len       int
@@ -245,6 +253,22 @@ func TestVoidOps(t *testing.T) {
 		{"a move without an element", "94410190" + "00" + good, 2, "1v 1"},
 		{"a move of a key", "95410190" + "00" + "a16b" + good, 2, "1v 1"},
 		{"a move by a ref out of range", "95410190" + "00" + "920301" + good, 2, "1v 1"},
+		{"mark", "98450190" + "0001a162c000" + good, 2, "1 1"},
+		{"mark of no code points", "98450190" + "0000a162c000" + good, 2, "1v 1"},
+		{"mark of too many", "98450190" + "00cf0020000000000000a162c000" + good, 2, "1v 1"},
+		{"mark without a name", "98450190" + "0001a0c000" + good, 2, "1v 1"},
+		{"name not UTF-8", "98450190" + "0001a1ffc000" + good, 2, "1v 1"},
+		{"longest name", "98450190" + "0001" + name(MaxKeyBytes) + "c000" + good, 2, "1 1"},
+		{"name too long", "98450190" + "0001" + name(MaxKeyBytes+1) + "c000" + good, 2, "1v 1"},
+		{"mark of a list", "98450190" + "0001a1629000" + good, 2, "1 1"},
+		{"mark of float32", "98450190" + "0001a162ca3f80000000" + good, 2, "1v 1"},
+		{"unknown growth", "98450190" + "0001a162c004" + good, 2, "1v 1"},
+		{"growth not an integer", "98450190" + "0001a162c0c0" + good, 2, "1v 1"},
+		{"mark of 2 dots", "98450290" + "0001a162c000" + good, 3, "2v 1"},
+		{"mark without a value", "97450190" + "0001a16200" + good, 2, "1v 1"},
+		{"unmark", "97490190" + "0001a16203" + good, 2, "1 1"},
+		{"unmark with a value", "98490190" + "0001a162c003" + good, 2, "1v 1"},
+		{"unmark of no code points", "97490190" + "0000a16203" + good, 2, "1v 1"},
 		{"value deep enough", "94050190" + deepValue(MaxDepth) + good, 2, "1 1"},
 		{"value too deep", "94050190" + deepValue(MaxDepth+1) + good, 2, "1v 1"},
 		{"too deep to frame", "94050190" + deepValue(maxNesting) + good, 2, "2v"},
@@ -337,6 +361,7 @@ func TestSkipValue(t *testing.T) {
 func FuzzOps(f *testing.F) {
 	f.Add(unhex(f, "9539019000a178"), 1)
 	f.Add(unhex(f, "940501"+"97"+"93050003"+"a5746f646f73"+"07"+"9202ccc8"+"930602ccc8"+"a0"+"920003"+"c0"), 3)
+	f.Add(unhex(f, "98450190"+"0001"+"a162"+"c3"+"02"+"97490190"+"0001"+"a162"+"00"), 2)
 	f.Add(unhex(f, "93ccc803c0952d029000"+"92c0a176"), 9)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		if n < 1 || n > MaxChangeLen {

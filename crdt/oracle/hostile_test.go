@@ -38,7 +38,7 @@ func (w *world) rawOp() crdt.Op {
 		crdt.CodeSetAdd, crdt.CodeSetRemove, crdt.CodeSetClear,
 		crdt.CodeRWSetAdd, crdt.CodeRWSetRemove, crdt.CodeRWSetClear,
 		crdt.CodeListInsert, crdt.CodeListInsert, crdt.CodeListNew, crdt.CodeListDelete,
-		crdt.CodeTextInsert, crdt.CodeTextInsert, crdt.CodeTextDelete,
+		crdt.CodeTextInsert, crdt.CodeTextInsert, crdt.CodeTextDelete, crdt.CodeTextMark, crdt.CodeTextUnmark,
 	}).Draw(t, "code")
 	op := crdt.Op{Code: code, Len: 1, Pos: rapid.SampledFrom([]int{0, 1, 2, 3, 7, crdt.MaxPosition}).Draw(t, "pos")}
 	last := map[crdt.Code]crdt.Kind{
@@ -46,7 +46,7 @@ func (w *world) rawOp() crdt.Op {
 		crdt.CodeSetAdd: crdt.Set, crdt.CodeSetRemove: crdt.Set, crdt.CodeSetClear: crdt.Set,
 		crdt.CodeRWSetAdd: crdt.RemoveWinsSet, crdt.CodeRWSetRemove: crdt.RemoveWinsSet, crdt.CodeRWSetClear: crdt.RemoveWinsSet,
 		crdt.CodeListInsert: crdt.List, crdt.CodeListNew: crdt.List, crdt.CodeListDelete: crdt.List,
-		crdt.CodeTextInsert: crdt.Text, crdt.CodeTextDelete: crdt.Text,
+		crdt.CodeTextInsert: crdt.Text, crdt.CodeTextDelete: crdt.Text, crdt.CodeTextMark: crdt.Text, crdt.CodeTextUnmark: crdt.Text,
 	}[code]
 	switch code {
 	case crdt.CodePut:
@@ -72,6 +72,13 @@ func (w *world) rawOp() crdt.Op {
 		op.Len = len([]rune(op.Text))
 	case crdt.CodeListDelete, crdt.CodeTextDelete:
 		op.Len = rapid.SampledFrom([]int{1, 2, 5, 1 << 20}).Draw(t, "len")
+	case crdt.CodeTextMark, crdt.CodeTextUnmark:
+		op.Count = rapid.SampledFrom([]int{1, 2, 5, crdt.MaxPosition}).Draw(t, "count")
+		op.Name = rapid.SampledFrom(markNames).Draw(t, "name")
+		op.Growth = crdt.Growth(rapid.IntRange(0, 3).Draw(t, "growth"))
+		if code == crdt.CodeTextMark {
+			op.Value = scalar(t)
+		}
 	}
 	op.Path = w.rawPath(last)
 	if lists := w.listsInserted(); code == crdt.CodeDelete && len(lists) > 0 && rapid.Bool().Draw(t, "element?") {
@@ -182,6 +189,7 @@ func (w *world) damage(c *crdt.Change) {
 var (
 	sliceNames = []string{"s", "t", "u"}
 	keyNames   = []string{"x", "y"}
+	markNames  = []string{"bold", "link"}
 	parents    = []crdt.Kind{crdt.Map, crdt.DeleteWinsMap, crdt.List}
 )
 

@@ -99,6 +99,15 @@ func typed(path string, pos int, text string) crdt.Op {
 	return crdt.Op{Code: crdt.CodeTextInsert, Len: utf8.RuneCountInString(text), Path: at(path), Pos: pos, Text: text}
 }
 
+// marked marks n code points with a value, unmarked takes marks of the name from them.
+func marked(path string, pos, n int, name string, v any, growth crdt.Growth) crdt.Op {
+	return crdt.Op{Code: crdt.CodeTextMark, Len: 1, Path: at(path), Pos: pos, Count: n, Name: name, Value: value(v), Growth: growth}
+}
+
+func unmarked(path string, pos, n int, name string, growth crdt.Growth) crdt.Op {
+	return crdt.Op{Code: crdt.CodeTextUnmark, Len: 1, Path: at(path), Pos: pos, Count: n, Name: name, Growth: growth}
+}
+
 func erased(path string, pos, n int) crdt.Op {
 	return crdt.Op{Code: crdt.CodeTextDelete, Len: n, Path: at(path), Pos: pos}
 }

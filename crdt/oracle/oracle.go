@@ -53,6 +53,8 @@ type Entry struct {
 	Set    []crdt.Value // Set, RemoveWinsSet: sorted
 	Places []*Place     // Map, DeleteWinsMap: where something stands, by key; List: the elements in order
 	Text   string       // Text
+	// Marks are those of a Text, of each of its code points by name.
+	Marks []map[string]crdt.Value
 }
 
 // Write is one write to a Register.
@@ -113,7 +115,7 @@ func (e *entry) shown() *Entry {
 		for _, i := range e.sequence.visible() {
 			text = append(text, i.char)
 		}
-		out.Text = string(text)
+		out.Text, out.Marks = string(text), e.sequence.marksOn()
 	}
 	return out
 }

@@ -159,6 +159,8 @@ func (e *entry) apply(o *op) {
 		}
 	case crdt.CodeListMove:
 		e.sequence.move(o, e.sequence.elements[o.Elem])
+	case crdt.CodeTextMark, crdt.CodeTextUnmark:
+		e.sequence.mark(o)
 	case crdt.CodeTextDelete, crdt.CodeListDelete:
 		e.sequence.delete(o)
 	default:

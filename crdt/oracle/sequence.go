@@ -21,6 +21,7 @@ import (
 type sequence struct {
 	start    item                 // before all
 	elements map[causal.Dot]*item // by the dot that inserted them, code points too
+	marks    []*mark              // of a Text, unmarks too
 }
 
 // item is one code point or slot.
