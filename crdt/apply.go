@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -26,12 +25,11 @@ func (s *State) apply(a Accepted, t *trace) int {
 	if s.tx != nil {
 		panic("crdt: Apply during a transaction")
 	}
-	if n := len(s.heads); n > 0 && s.heads[n-1] >= a.Span.Start {
-		panic(fmt.Sprintf("crdt: Apply of %s, ops [%d, %d), after op %d", a.Dot(), a.Span.Start, a.Span.End, s.heads[n-1]))
+	if end := s.applied.End(); a.Span.Start < end {
+		panic(fmt.Sprintf("crdt: Apply of %s, ops [%d, %d), after op %d", a.Dot(), a.Span.Start, a.Span.End, end-1))
 	}
 	ps := &pass{s: s, actor: a.Actor, first: a.Seq, base: a.Span.Start, trace: t}
-	parents := s.graph.Parents(a.Span.Start)
-	ps.history = s.history(a.Span, parents)
+	ps.history = s.applied.Take(s.graph, a.Span)
 	var ops []*Op
 	a.Ops(func(_ causal.Seq, slice string, op *Op) bool {
 		if op.Unknown {
@@ -46,7 +44,6 @@ func (s *State) apply(a Accepted, t *trace) int {
 		ps.each(ops, func(op *Op) { t.expect(ps, op) })
 	}
 	ps.each(ops, func(op *Op) { ps.apply(op) })
-	s.advance(a.Span, parents)
 	return len(ops)
 }
 
@@ -57,22 +54,6 @@ func (ps *pass) each(ops []*Op, f func(op *Op)) {
 		f(op)
 		ps.lv += causal.LV(op.Len)
 	}
-}
-
-// history returns the causal history of a change that saw parents, among what s has applied.
-func (s *State) history(span causal.Span, parents []causal.LV) causal.History {
-	if len(parents) != 1 || parents[0] != span.Start-1 || s.run.end != span.Start {
-		s.run.history = s.graph.HistoryAmong(s.heads, parents)
-	}
-	s.run.end = span.End
-	return s.run.history
-}
-
-// advance moves s's version on by a change.
-func (s *State) advance(span causal.Span, parents []causal.LV) {
-	heads := slices.DeleteFunc(s.heads, func(h causal.LV) bool { return slices.Contains(parents, h) })
-	s.heads = append(heads, span.End-1)
-	slices.Sort(s.heads)
 }
 
 // apply applies one op and reports whether it has an effect: it is void otherwise.

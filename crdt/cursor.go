@@ -190,7 +190,7 @@ func (s *State) lacks(version Version) ([]causal.Span, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %v, it is at %v", ErrAhead, version, s.Version())
 	}
-	lacks, ahead := s.graph.Diff(s.heads, lvs)
+	lacks, ahead := s.graph.Diff(s.Heads(), lvs)
 	if len(ahead) > 0 {
 		return nil, fmt.Errorf("%w: %v, it is at %v", ErrAhead, version, s.Version())
 	}

@@ -15,21 +15,16 @@ import (
 // Invariant: a State is a function of the set of changes it has applied. Nothing in it
 // depends on their order, other than the memory it takes.
 type State struct {
-	chains *Chains
-	graph  *causal.Graph
-	heads  []causal.LV // of what has been applied, ascending
-	root   *mapContent // the slices
-	opaque map[string]bool
-	stats  Stats
+	chains  *Chains
+	graph   *causal.Graph
+	applied causal.Progress
+	root    *mapContent // the slices
+	opaque  map[string]bool
+	stats   Stats
 	// foreign counts, by slice, the void ops that name an element their author never saw. Nobody can tell of an
 	// opaque slice, so there they do not count.
 	foreign map[string]int
 	tx      *Tx // the transaction under way, if any
-	// run is the history of the last change applied, so that the next of the same actor need not ask again.
-	run struct {
-		end     causal.LV
-		history causal.History
-	}
 }
 
 // Stats counts ops without effect among those a State has applied.
@@ -48,10 +43,10 @@ func NewState(c *Chains) *State {
 }
 
 // Version returns the version s is at.
-func (s *State) Version() Version { return s.graph.Version(s.heads) }
+func (s *State) Version() Version { return s.graph.Version(s.applied.Heads()) }
 
 // Heads returns the same as local versions of the graph, ascending. Read-only until s changes.
-func (s *State) Heads() []causal.LV { return s.heads }
+func (s *State) Heads() []causal.LV { return s.applied.Heads() }
 
 // Stats returns how many ops had no effect.
 func (s *State) Stats() Stats { return s.stats }

@@ -135,7 +135,7 @@ func (d *device) raw(ops ...*Op) Accepted {
 }
 
 func (d *device) rawChange(c *Change) Accepted {
-	a := d.Author(c, slices.Clone(d.state.heads))
+	a := d.Author(c, slices.Clone(d.state.Heads()))
 	d.committed(a, Event{})
 	d.last = d.state.Apply(a)
 	return a
@@ -163,5 +163,5 @@ func (d *device) clone() *State {
 }
 
 func (s *State) describe() string {
-	return fmt.Sprint(s.Digest(), s.JSON(), s.Version(), s.Stats(), s.heads)
+	return fmt.Sprint(s.Digest(), s.JSON(), s.Version(), s.Stats(), s.Heads())
 }

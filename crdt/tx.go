@@ -49,7 +49,7 @@ func (s *State) begin(actor causal.Actor, time int64, t *trace) *Tx {
 	base := s.graph.Len()
 	tx := &Tx{s: s, time: time}
 	tx.pass = &pass{s: s, actor: actor, first: s.graph.Last(actor) + 1, base: base, journal: new(journal), trace: t}
-	if last, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: tx.pass.first - 1}); ok && !s.graph.Contains(s.heads, last) {
+	if last, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: tx.pass.first - 1}); ok && !s.graph.Contains(s.Heads(), last) {
 		tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), actor)
 	}
 	if time < 0 || time > MaxTime {
@@ -113,7 +113,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	if !stands {
 		tx.Rollback()
 	}
-	a = s.chains.Author(change, s.heads)
+	a = s.chains.Author(change, s.Heads())
 	switch {
 	case stands:
 	case t == nil:
@@ -126,8 +126,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	if a.Span.Start != tx.pass.base {
 		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", tx.pass.base, a.Span.Start))
 	}
-	s.heads = append(s.heads[:0], a.Span.End-1)
-	s.run.end, s.run.history = a.Span.End, causal.History{}
+	s.applied.Take(s.graph, a.Span)
 	if t != nil {
 		ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(tx.ops))}, Edits: t.edits(s)}
 	}

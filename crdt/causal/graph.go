@@ -122,12 +122,7 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		g.byActor[ai] = append(g.byActor[ai], int32(len(g.runs)))
 		g.runs = append(g.runs, Run{Span: span, Actor: ai, Seq: seq, Parents: parents})
 	}
-	for _, p := range parents {
-		if at, ok := slices.BinarySearch(g.heads, p); ok {
-			g.heads = slices.Delete(g.heads, at, at+1)
-		}
-	}
-	g.heads = append(g.heads, span.End-1)
+	g.heads = nextHeads(g.heads, parents, span.End-1)
 	return span, nil
 }
 
@@ -386,6 +381,41 @@ func (g *Graph) runIndexOr(lv LV) int {
 		return -1
 	}
 	return g.runIndex(lv)
+}
+
+// within returns what of the history of version lies in spans, ascending, in the array of buf if there is room. Spans
+// are what some history lacks, so below an op outside them there is nothing to look for: the cost is that of
+// what is returned.
+func (g *Graph) within(buf []Span, version []LV, spans []Span) []Span {
+	var room [16]LV
+	queue := lvHeap(room[:0])
+	for _, lv := range slices.Backward(version) {
+		queue.push(lv)
+	}
+	out := buf[:0]
+	at := len(g.runs)
+	for len(queue) > 0 && len(spans) > 0 {
+		lv := queue.pop()
+		at = g.runBelow(at, lv)
+		r := &g.runs[at]
+		for len(queue) > 0 && queue[0] >= r.Start {
+			queue.pop()
+		}
+		i := sort.Search(len(spans), func(i int) bool { return spans[i].End > lv })
+		if i == len(spans) || spans[i].Start > lv {
+			continue
+		}
+		start := max(r.Start, spans[i].Start)
+		out = prependSpan(out, Span{start, lv + 1})
+		spans = spans[:i+1]
+		if start == r.Start {
+			for _, p := range r.Parents {
+				queue.push(p)
+			}
+		}
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // Diff returns what is only in the history of a and only in that of b, each

@@ -23,9 +23,21 @@ func AppendSpan(spans []Span, s Span) []Span {
 }
 
 // Subtract returns spans less what is in cut, both ascending and without overlap. It writes to neither, and
-// returns spans itself if they have nothing in common.
+// may return spans itself or its end.
 func Subtract(spans, cut []Span) []Span {
-	if len(spans) == 0 || len(cut) == 0 || cut[len(cut)-1].End <= spans[0].Start || spans[len(spans)-1].End <= cut[0].Start {
+	if len(spans) > 0 && len(cut) > 0 && &spans[0] == &cut[0] {
+		n := min(len(spans), len(cut))
+		spans, cut = spans[n:], cut[n:]
+	}
+	for len(spans) > 0 && len(cut) > 0 && cut[0].End <= spans[0].End && cut[0].Start <= spans[0].Start {
+		if cut[0].End == spans[0].End {
+			spans = spans[1:]
+		} else if cut[0].End > spans[0].Start {
+			break
+		}
+		cut = cut[1:]
+	}
+	if len(spans) == 0 || len(cut) == 0 || spans[len(spans)-1].End <= cut[0].Start {
 		return spans
 	}
 	out := make([]Span, 0, len(spans))
@@ -41,6 +53,32 @@ func Subtract(spans, cut []Span) []Span {
 			s.Start = c.End
 		}
 		out = AppendSpan(out, s)
+	}
+	return out
+}
+
+// Union returns what is in a or in b, both ascending and without overlap, as neither writes to, and one of
+// them itself if the other is empty.
+func Union(a, b []Span) []Span {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	out := make([]Span, 0, len(a)+len(b))
+	for len(a) > 0 || len(b) > 0 {
+		var s Span
+		if len(b) == 0 || len(a) > 0 && a[0].Start <= b[0].Start {
+			s, a = a[0], a[1:]
+		} else {
+			s, b = b[0], b[1:]
+		}
+		if n := len(out); n > 0 && out[n-1].End >= s.Start {
+			out[n-1].End = max(out[n-1].End, s.End)
+		} else {
+			out = append(out, s)
+		}
 	}
 	return out
 }

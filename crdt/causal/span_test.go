@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Subtract is the difference of sets, and leaves what it is given as it was.
-func TestSubtract(t *testing.T) {
+// Subtract and Union are those of sets, and leave what they are given as it was.
+func TestSpansAsSets(t *testing.T) {
 	gen := rapid.Custom(func(t *rapid.T) []Span {
 		var out []Span
 		at := LV(0)
@@ -22,14 +22,35 @@ func TestSubtract(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		spans, cut := gen.Draw(t, "spans"), gen.Draw(t, "cut")
-		spansWere, cutWas := slices.Clone(spans), slices.Clone(cut)
-		gone := map[LV]bool{}
-		for _, lv := range flatten(cut) {
-			gone[lv] = true
+		switch some := rapid.IntRange(0, len(spans)).Draw(t, "some"); rapid.IntRange(0, 4).Draw(t, "kin") {
+		case 0: // in one array, as two histories of one branch
+			cut = spans[:some]
+		case 1:
+			spans, cut = spans[:some], spans
+		case 2: // the first of them, and perhaps a part of the next
+			cut = slices.Clone(spans[:some])
+			if some > 0 && rapid.Bool().Draw(t, "part") {
+				cut[some-1].End--
+				if cut[some-1].Len() == 0 {
+					cut = cut[:some-1]
+				}
+			}
 		}
-		want := slices.DeleteFunc(flatten(spans), func(lv LV) bool { return gone[lv] })
+		spansWere, cutWas := slices.Clone(spans), slices.Clone(cut)
+		in := map[LV]bool{}
+		for _, lv := range flatten(cut) {
+			in[lv] = true
+		}
+		want := slices.DeleteFunc(flatten(spans), func(lv LV) bool { return in[lv] })
 		if got := Subtract(spans, cut); !slices.Equal(flatten(got), want) {
 			t.Fatalf("%v less %v is %v, want %v", spans, cut, got, want)
+		}
+		want = append(want, flatten(cut)...)
+		slices.Sort(want)
+		for _, got := range [][]Span{Union(spans, cut), Union(cut, spans)} {
+			if !slices.Equal(flatten(got), want) {
+				t.Fatalf("%v and %v make %v, want %v", spans, cut, got, want)
+			}
 		}
 		if !slices.Equal(spans, spansWere) || !slices.Equal(cut, cutWas) {
 			t.Fatalf("the arguments became %v and %v", spans, cut)

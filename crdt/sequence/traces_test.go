@@ -150,14 +150,16 @@ func (tr *trace) changes() []change {
 // document is a text with all there is to it: graph, sequence, and its content in
 // three forms that must agree.
 type document struct {
-	g     causal.Graph
-	seq   sequence.Sequence
-	rope  sequence.Rope
-	elems sequence.Elements
-	runes map[causal.LV]rune
-	last  map[int]causal.LV // of each change applied, by its number
-	edits []sequence.Edit   // of the last op
-	times []stamp           // effective times of changes, by local version
+	g       causal.Graph
+	applied causal.Progress
+	seq     sequence.Sequence
+	rope    sequence.Rope
+	elems   sequence.Elements
+	runes   map[causal.LV]rune
+	last    []causal.LV     // of each change applied, by its number
+	parents []causal.LV     // of the last change
+	edits   []sequence.Edit // of the last op
+	times   []stamp         // effective times of changes, by local version
 }
 
 // stamp is the effective time of the ops before end and not before that of the stamp before it.
@@ -180,28 +182,21 @@ func (d *document) later(a, b causal.LV) bool {
 	return d.g.Dot(a).Compare(d.g.Dot(b)) > 0
 }
 
-func newDocument() *document {
-	return &document{runes: make(map[causal.LV]rune), last: make(map[int]causal.LV)}
-}
+func newDocument() *document { return &document{runes: make(map[causal.LV]rune)} }
 
 // add takes change i into the graph and returns its first op and the history of its author's version.
 func (d *document) add(changes []change, i int) (causal.LV, causal.History, error) {
 	c := &changes[i]
-	var parents []causal.LV
+	d.parents = d.parents[:0]
 	for _, p := range c.parents {
-		parents = append(parents, d.last[p])
+		d.parents = append(d.parents, d.last[p])
 	}
-	if c.seq > 1 {
-		lv, ok := d.g.LV(causal.Dot{Actor: c.actor, Seq: c.seq - 1})
-		if !ok {
-			return 0, causal.History{}, fmt.Errorf("change %d comes before its actor's previous one", i)
-		}
-		parents = append(parents, lv)
-	}
-	h := d.g.History(d.g.Maximal(parents))
-	span, err := d.g.Add(c.actor, c.seq, c.len(), parents)
+	span, err := d.g.Add(c.actor, c.seq, c.len(), d.parents)
 	if err != nil {
-		return 0, h, err
+		return 0, causal.History{}, err
+	}
+	for len(d.last) <= i {
+		d.last = append(d.last, 0)
 	}
 	d.last[i] = span.End - 1
 	time := c.time
@@ -209,14 +204,18 @@ func (d *document) add(changes []change, i int) (causal.LV, causal.History, erro
 		time = max(time, d.time(p)+1)
 	}
 	d.times = append(d.times, stamp{span.End, time})
-	return span.Start, h, nil
+	return span.Start, d.applied.Take(&d.g, span), nil
 }
 
 // apply takes change i into the document.
 func (d *document) apply(t rapid.TB, changes []change, i int) {
+	before := slices.Clone(d.applied.Heads())
 	lv, h, err := d.add(changes, i)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := d.g.HistoryAmong(before, d.g.Parents(lv)); !slices.Equal(h.Missing(), want.Missing()) {
+		t.Fatalf("change %d lacks %v, want %v", i, h.Missing(), want.Missing())
 	}
 	for _, o := range changes[i].ops {
 		for k, r := range o.text {

@@ -1,0 +1,24 @@
+package causal
+
+import "slices"
+
+// nextHeads returns the heads after an op at lv, above all others, that saw parents, all ascending. It
+// writes to the array of heads. Where there are many its cost is that of finding the parents among them.
+func nextHeads(heads, parents []LV, lv LV) []LV {
+	if n := len(heads); len(parents) == 1 && n > 0 && heads[n-1] == parents[0] {
+		heads[n-1] = lv
+		return heads
+	}
+	for _, p := range parents {
+		at, ok := slices.BinarySearch(heads, p)
+		switch {
+		case !ok:
+		case at < len(heads)/2: // the shorter side moves
+			copy(heads[1:], heads[:at])
+			heads = heads[1:]
+		default:
+			heads = slices.Delete(heads, at, at+1)
+		}
+	}
+	return append(heads, lv)
+}
