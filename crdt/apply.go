@@ -130,6 +130,8 @@ func (ps *pass) applyTo(e *entry, op *Op, admitted bool, t *touch) {
 			c.insert(ps, op, t)
 		case CodeListDelete:
 			c.delete(ps, op.Pos, op.Len, t)
+		case CodeListMove:
+			c.move(ps, op, t)
 		}
 	case *textContent:
 		switch op.Code {

@@ -20,12 +20,15 @@ type listContent struct {
 	// places of elements that an op went to. A deleted element keeps its place if it holds
 	// containers, because ops below those still count for the entries above the list.
 	places map[causal.LV]*place
+	// moved holds the latest move of each element that was moved and is not deleted: where it shows.
+	moved map[causal.LV]causal.LV
+	edits []sequence.Edit // for the next op to use again
 }
 
-// elementRun is what one op inserted.
+// elementRun is what ops that follow one another inserted.
 type elementRun struct {
 	causal.Span
-	values []Value // of a ListInsert; nil at elements deleted since
+	values []Value // of ListInserts; nil at elements deleted since
 	kind   Kind    // of a ListNew, else Register
 }
 
@@ -34,48 +37,120 @@ func (c *listContent) deletesWins() bool { return false }
 // insert applies a ListInsert or ListNew.
 func (c *listContent) insert(ps *pass, op *Op, t *touch) {
 	span := causal.Span{Start: ps.lv, End: ps.lv + causal.LV(op.Len)}
-	run := elementRun{Span: span, kind: op.Kind}
-	if op.Code == CodeListInsert {
-		// The op keeps its own, which others may look at.
-		run.kind, run.values = Register, slices.Clone(op.Values)
-	}
-	at := c.runIndex(span.Start)
-	c.runs = slices.Insert(c.runs, at, run)
-	pos := c.ops.Insert(ps.s.graph, ps.history, ps.lv, op.Pos, op.Len)
+	pos := c.ops.Insert(ps.s.graph, ps.history, span.Start, op.Pos, op.Len)
+	c.addRun(span, op)
+	c.elements.Insert(pos, span.Start, op.Len)
 	if ps.undoable() {
 		ps.undo(func() {
-			c.runs = slices.Delete(c.runs, at, at+1)
+			c.elements.Delete(pos, span.Len())
+			c.cutRuns(span.Start)
 			c.ops.Truncate(span.Start)
 		})
 	}
-	c.edit(ps, []sequence.Edit{{Pos: pos, Inserted: op.Len, LV: span.Start}}, t)
+	t.splice(Splice{Pos: pos, Inserted: op.Len}, span.Start)
+}
+
+// addRun notes what op, the latest there is, inserts as span.
+func (c *listContent) addRun(span causal.Span, op *Op) {
+	kind := op.Kind
+	if op.Code == CodeListInsert {
+		kind = Register
+	}
+	if n := len(c.runs); n > 0 {
+		r := &c.runs[n-1]
+		if r.End == span.Start && r.kind == kind && (r.values != nil) == (op.Code == CodeListInsert) {
+			r.End = span.End
+			r.values = append(r.values, op.Values...)
+			return
+		}
+	}
+	// The op keeps its own values, which others may look at.
+	c.runs = append(c.runs, elementRun{Span: span, kind: kind, values: slices.Clone(op.Values)})
+}
+
+// cutRuns forgets what was inserted from lv on.
+func (c *listContent) cutRuns(lv causal.LV) {
+	i := c.runIndex(lv)
+	clear(c.runs[i:])
+	c.runs = c.runs[:i]
+	if i == 0 {
+		return
+	}
+	if r := &c.runs[i-1]; r.End > lv {
+		if r.End = lv; r.values != nil {
+			clear(r.values[r.Len():])
+			r.values = r.values[:r.Len()]
+		}
+	}
 }
 
 // delete applies a ListDelete of n elements.
 func (c *listContent) delete(ps *pass, pos, n int, t *touch) {
-	edits := c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, nil)
+	c.edits = c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, c.edits[:0])
+	c.truncateOnUndo(ps)
+	for _, gone := range c.play(ps, t) {
+		c.forget(ps, gone)
+	}
+}
+
+// move applies a ListMove of an element that its author saw: a slot at pos, at which the element shows from now on, unless
+// it is deleted or a later move was applied before.
+func (c *listContent) move(ps *pass, op *Op, t *touch) {
+	elem, _ := ps.find(op.Elem)
+	c.edits = c.ops.Move(ps.s.graph, ps.history, ps.lv, elem, op.Pos, c.elements.Index, ps.s.later, c.edits[:0])
+	c.truncateOnUndo(ps)
+	c.play(ps, t)
+	if _, shown := c.elements.Index(elem); !shown {
+		return
+	}
+	last, ok := c.moved[elem]
+	if ok && !ps.s.later(ps.lv, last) {
+		return
+	}
+	if c.moved == nil {
+		c.moved = make(map[causal.LV]causal.LV)
+	}
+	c.moved[elem] = ps.lv
+	if ps.undoable() {
+		ps.undo(func() { c.setMoved(elem, last, ok) })
+	}
+}
+
+// setMoved notes the latest move of an element, that there is none if ok is false.
+func (c *listContent) setMoved(elem, move causal.LV, ok bool) {
+	if ok {
+		c.moved[elem] = move
+	} else {
+		delete(c.moved, elem)
+	}
+}
+
+// truncateOnUndo makes the sequence forget the op being applied if the pass is taken back.
+func (c *listContent) truncateOnUndo(ps *pass) {
 	if ps.undoable() {
 		lv := ps.lv
 		ps.undo(func() { c.ops.Truncate(lv) })
 	}
-	c.edit(ps, edits, t)
 }
 
-func (c *listContent) edit(ps *pass, edits []sequence.Edit, t *touch) {
-	for _, e := range edits {
+// play makes c.edits on the elements and returns those that it took out, in pieces.
+func (c *listContent) play(ps *pass, t *touch) (gone []causal.Span) {
+	for _, e := range c.edits {
 		if e.Deleted > 0 {
-			gone := c.elements.Delete(e.Pos, e.Deleted)
+			out := c.elements.Delete(e.Pos, e.Deleted)
 			if ps.undoable() {
 				ps.undo(func() {
 					at := e.Pos
-					for _, s := range gone {
+					for _, s := range out {
 						c.elements.Insert(at, s.Start, s.Len())
 						at += s.Len()
 					}
 				})
 			}
-			for _, s := range gone {
-				c.forget(ps, s)
+			if gone == nil {
+				gone = out
+			} else {
+				gone = append(gone, out...)
 			}
 		}
 		if e.Inserted > 0 {
@@ -86,6 +161,7 @@ func (c *listContent) edit(ps *pass, edits []sequence.Edit, t *touch) {
 		}
 		t.splice(Splice{Pos: e.Pos, Deleted: e.Deleted, Inserted: e.Inserted}, e.LV)
 	}
+	return gone
 }
 
 // forget frees what deleted elements hold, as far as nothing can refer to it any more.
@@ -98,15 +174,20 @@ func (c *listContent) forget(ps *pass, gone causal.Span) {
 		from, to := max(gone.Start, run.Start)-run.Start, min(gone.End, run.End)-run.Start
 		if ps.undoable() {
 			old := slices.Clone(run.values[from:to])
-			values := run.values
-			ps.undo(func() { copy(values[from:to], old) })
+			ps.undo(func() { copy(c.runs[i].values[from:to], old) })
 		}
 		clear(run.values[from:to])
 	}
-	if len(c.places) == 0 {
+	if len(c.places) == 0 && len(c.moved) == 0 {
 		return
 	}
 	for lv := gone.Start; lv < gone.End; lv++ {
+		if last, ok := c.moved[lv]; ok {
+			delete(c.moved, lv)
+			if ps.undoable() {
+				ps.undo(func() { c.setMoved(lv, last, true) })
+			}
+		}
 		p := c.places[lv]
 		if p == nil || slices.ContainsFunc(p.entries, func(e *entry) bool { return e.kind != Register }) {
 			continue
@@ -126,7 +207,7 @@ func (c *listContent) runIndex(lv causal.LV) int {
 	return sort.Search(len(c.runs), func(i int) bool { return c.runs[i].Start >= lv })
 }
 
-// inserted reports whether lv inserted an element of this list, deleted or not.
+// inserted reports whether lv is an element that was inserted into this list, deleted or not.
 func (c *listContent) inserted(lv causal.LV) bool { return c.ops.IsInsert(lv) }
 
 // place returns the place of the element that step names, which inserted admits.
@@ -197,6 +278,11 @@ func (c *listContent) appendDigest(s *State, buf []byte) []byte {
 	buf = appendArrayHead(buf, c.elements.Len())
 	c.each(func(lv causal.LV) {
 		buf = appendWholeDot(buf, s.dot(lv))
+		slot := lv
+		if move, ok := c.moved[lv]; ok {
+			slot = move
+		}
+		buf = appendWholeDot(buf, s.dot(slot))
 		buf = c.peek(lv).appendDigest(s, buf)
 	})
 	return buf

@@ -175,6 +175,21 @@ func (l *TxList) Delete(i, n int) {
 	}
 }
 
+// Move moves the element at index from so that it stands at index to, both below Len: what it holds goes with it, and so
+// do edits made elsewhere meanwhile. If others move it at the same time, the latest move decides.
+func (l *TxList) Move(from, to int) {
+	switch n := l.Len(); {
+	case l.tx.over():
+	case from < 0 || to < 0 || from >= n || to >= n:
+		l.tx.fail(fmt.Errorf("%w: move in %s from %d to %d of %d", ErrRange, l.at, from, to, n))
+	case from != to:
+		elem, _ := l.elementAt(from)
+		if path, ok := l.tx.enter(l.at, ClassWrite); ok {
+			l.tx.do(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: l.tx.s.dot(elem), Pos: to})
+		}
+	}
+}
+
 // Set puts a value at index i, in place of what is shown there.
 func (l *TxList) Set(i int, value any) { l.Register(i).Put(value) }
 

@@ -84,7 +84,7 @@ func edit(t *rapid.T, tx *Tx, handle any, depth int) {
 		}
 	case *TxList:
 		n := h.Len()
-		op := rapid.IntRange(0, 9).Draw(t, "listOp")
+		op := rapid.IntRange(0, 11).Draw(t, "listOp")
 		switch {
 		case op == 0 && n > 0:
 			i := rapid.IntRange(0, n-1).Draw(t, "index")
@@ -93,6 +93,8 @@ func edit(t *rapid.T, tx *Tx, handle any, depth int) {
 			h.Set(rapid.IntRange(0, n-1).Draw(t, "index"), scalar.Draw(t, "value"))
 		case op <= 5 && n > 0 && depth < 3:
 			edit(t, tx, listHandle(h, rapid.IntRange(0, n-1).Draw(t, "index"), drawKind(t)), depth+1)
+		case op >= 10 && n > 0:
+			h.Move(rapid.IntRange(0, n-1).Draw(t, "from"), rapid.IntRange(0, n-1).Draw(t, "to"))
 		case op == 6:
 			h.InsertNew(rapid.IntRange(0, n).Draw(t, "index"), drawKind(t))
 		case op == 7 && depth < 3:

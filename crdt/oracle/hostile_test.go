@@ -37,7 +37,7 @@ func (w *world) rawOp() crdt.Op {
 		crdt.CodePut, crdt.CodeTouch, crdt.CodeDelete, crdt.CodeDelete, crdt.CodeAdd,
 		crdt.CodeSetAdd, crdt.CodeSetRemove, crdt.CodeSetClear,
 		crdt.CodeRWSetAdd, crdt.CodeRWSetRemove, crdt.CodeRWSetClear,
-		crdt.CodeListInsert, crdt.CodeListInsert, crdt.CodeListNew, crdt.CodeListDelete,
+		crdt.CodeListInsert, crdt.CodeListInsert, crdt.CodeListNew, crdt.CodeListDelete, crdt.CodeListMove,
 		crdt.CodeTextInsert, crdt.CodeTextInsert, crdt.CodeTextDelete, crdt.CodeTextMark, crdt.CodeTextUnmark,
 	}).Draw(t, "code")
 	op := crdt.Op{Code: code, Len: 1, Pos: rapid.SampledFrom([]int{0, 1, 2, 3, 7, crdt.MaxPosition}).Draw(t, "pos")}
@@ -45,7 +45,7 @@ func (w *world) rawOp() crdt.Op {
 		crdt.CodePut: crdt.Register, crdt.CodeAdd: crdt.Counter,
 		crdt.CodeSetAdd: crdt.Set, crdt.CodeSetRemove: crdt.Set, crdt.CodeSetClear: crdt.Set,
 		crdt.CodeRWSetAdd: crdt.RemoveWinsSet, crdt.CodeRWSetRemove: crdt.RemoveWinsSet, crdt.CodeRWSetClear: crdt.RemoveWinsSet,
-		crdt.CodeListInsert: crdt.List, crdt.CodeListNew: crdt.List, crdt.CodeListDelete: crdt.List,
+		crdt.CodeListInsert: crdt.List, crdt.CodeListNew: crdt.List, crdt.CodeListDelete: crdt.List, crdt.CodeListMove: crdt.List,
 		crdt.CodeTextInsert: crdt.Text, crdt.CodeTextDelete: crdt.Text, crdt.CodeTextMark: crdt.Text, crdt.CodeTextUnmark: crdt.Text,
 	}[code]
 	switch code {
@@ -80,11 +80,18 @@ func (w *world) rawOp() crdt.Op {
 			op.Value = scalar(t)
 		}
 	}
+	if code == crdt.CodeListMove {
+		op.Elem = w.anyDot(crdt.CodeListInsert, crdt.CodeListNew)
+	}
 	op.Path = w.rawPath(last)
-	if lists := w.listsInserted(); code == crdt.CodeDelete && len(lists) > 0 && rapid.Bool().Draw(t, "element?") {
+	if lists := w.listsInserted(); (code == crdt.CodeDelete || code == crdt.CodeListMove) && len(lists) > 0 && rapid.Bool().Draw(t, "element?") {
+		op.Path = slices.Clip(rapid.SampledFrom(lists).Draw(t, "list"))
+		if code == crdt.CodeListMove {
+			return op
+		}
 		// What an element holds, which a transaction deletes only to change its kind.
 		step := crdt.Step{Elem: w.anyDot(crdt.CodeListInsert, crdt.CodeListNew)}
-		op.Path = append(slices.Clip(rapid.SampledFrom(lists).Draw(t, "list")), step)
+		op.Path = append(op.Path, step)
 	}
 	return op
 }
@@ -281,6 +288,10 @@ func (w *writer) list(l *crdt.TxList, depth int) {
 		return
 	}
 	i := rapid.IntRange(0, n-1).Draw(w.t, "at")
+	if rapid.IntRange(0, 3).Draw(w.t, "move?") == 0 {
+		l.Move(i, rapid.IntRange(0, n-1).Draw(w.t, "to"))
+		return
+	}
 	if depth > 2 {
 		l.Touch()
 		return

@@ -98,6 +98,37 @@ var kits = []kit{
 		}),
 		intent("delete all", func(tx *crdt.Tx, n int) { tx.Delete("s") }),
 	}},
+	{"moves", []candidate{
+		intent("insert two first", func(tx *crdt.Tx, n int) { tx.List("s").Insert(0, n, 50+n) }),
+		intent("move first last", func(tx *crdt.Tx, n int) {
+			if l := tx.List("s"); l.Len() > 1 {
+				l.Move(0, l.Len()-1)
+			}
+		}),
+		intent("move last first", func(tx *crdt.Tx, n int) {
+			if l := tx.List("s"); l.Len() > 1 {
+				l.Move(l.Len()-1, 0)
+			}
+		}),
+		intent("delete first", func(tx *crdt.Tx, n int) {
+			if l := tx.List("s"); l.Len() > 0 {
+				l.Delete(0, 1)
+			}
+		}),
+		intent("move second, set it, insert beside it", func(tx *crdt.Tx, n int) {
+			if l := tx.List("s"); l.Len() > 1 {
+				l.Move(1, 0)
+				l.Set(0, 10+n)
+				l.Insert(1, n)
+			}
+		}),
+		intent("move last first, delete second", func(tx *crdt.Tx, n int) {
+			if l := tx.List("s"); l.Len() > 2 {
+				l.Move(l.Len()-1, 0)
+				l.Delete(1, 1)
+			}
+		}),
+	}},
 	{"text", []candidate{
 		intent("insert first", func(tx *crdt.Tx, n int) { tx.Text("s").Insert(0, letters(n, 1)) }),
 		intent("insert two last", func(tx *crdt.Tx, n int) { tx.Text("s").Append(letters(n, 2)) }),
@@ -170,6 +201,13 @@ var kits = []kit{
 		given("delete what A2 holds, put B1", func(n int) []crdt.Op {
 			return []crdt.Op{remove("s:list/[A2]"), put("s:list/[B1]:register", 10+n)}
 		}),
+	}},
+	{"raw moves", []candidate{
+		given("insert two at 1", func(n int) []crdt.Op { return []crdt.Op{insert("s:list", 1, n, 50+n)} }),
+		ops("move A1 to 1", move("s:list", "A1", 1)),
+		ops("move A2 to 0, delete there", move("s:list", "A2", 0), cut("s:list", 0, 1)),
+		ops("move B1 beyond the end, A1 to 0", move("s:list", "B1", 9), move("s:list", "A1", 0)),
+		ops("delete two at 0", cut("s:list", 0, 2)),
 	}},
 	{"raw text", []candidate{
 		given("insert two at 0", func(n int) []crdt.Op { return []crdt.Op{typed("s:text", 0, letters(n, 2))} }),

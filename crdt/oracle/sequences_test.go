@@ -11,16 +11,18 @@ import (
 )
 
 // TestRandomSequences compares the engine with the oracle on texts and lists that several write to at
-// few positions, with histories that fork and merge all the time.
+// few positions, with histories that fork and merge all the time. Elements are moved too, by those who have seen them
+// and, now and then, by some who have not.
 func TestRandomSequences(t *testing.T) {
-	merges, graphs := 0, 0
+	merges, graphs, largest := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		var g graph
 		var made []*crdt.Change
 		actors := rapid.IntRange(2, 5).Draw(t, "actors")
 		// Mostly a few letters each; else runs that are long enough to be split, trimmed and let go.
 		most := rapid.SampledFrom([]int{3, 3, 40}).Draw(t, "most")
-		for range rapid.IntRange(3, 50).Draw(t, "events") {
+		ops := 0
+		for range rapid.IntRange(3, maxEvents).Draw(t, "events") {
 			e := event{actor: (len(g) + rapid.IntRange(0, actors-1).Draw(t, "actor")) % actors}
 			seq := causal.Seq(1)
 			if own := g.last(e.actor); own >= 0 {
@@ -36,9 +38,18 @@ func TestRandomSequences(t *testing.T) {
 			if heads := g.heads(e.saw); heads&(heads-1) != 0 {
 				merges++
 			}
-			made = append(made, newChange(actor(e.actor), seq, 1, g.deps(e, made), sequenceOps(t, most)...))
+			d := sequenceOps{t: t, most: most, next: dot(e.actor, seq)}
+			for j, c := range made {
+				if e.saw>>j&1 == 1 {
+					d.saw(c)
+				}
+			}
+			time := 1000 + rapid.Int64Range(-3, 3).Draw(t, "time")
+			made = append(made, newChange(actor(e.actor), seq, time, g.deps(e, made), d.draw()...))
 			g = append(g, e)
+			ops += len(d.drawn)
 		}
+		largest = max(largest, ops)
 		want, err := oracle.Of(made)
 		if err != nil {
 			t.Fatal(err)
@@ -71,32 +82,72 @@ func TestRandomSequences(t *testing.T) {
 		}
 		graphs++
 	})
-	t.Logf("%d random event graphs, %d events that merge", graphs, merges)
-	if !t.Failed() && merges < graphs {
-		t.Error("histories hardly ever merge")
+	t.Logf("%d random event graphs of up to %d ops, %d events that merge", graphs, largest, merges)
+	if !t.Failed() && (merges < graphs || graphs >= 100 && largest < 100) {
+		t.Error("histories hardly ever merge, or are short")
 	}
 }
 
-// sequenceOps draws a few ops of up to most elements on the Text "t", the List "l" or both.
-func sequenceOps(t *rapid.T, most int) []crdt.Op {
-	var out []crdt.Op
-	for range rapid.IntRange(1, 3).Draw(t, "ops") {
-		pos := rapid.IntRange(0, 2*most).Draw(t, "pos")
-		n := rapid.IntRange(1, most).Draw(t, "n")
-		switch rapid.IntRange(0, 5).Draw(t, "op") {
+// sequenceOps draws the ops of a change on the Text "t", the List "l" or both.
+type sequenceOps struct {
+	t     *rapid.T
+	most  int          // elements of an op
+	next  causal.Dot   // of the next op
+	elems []causal.Dot // of the list, as far as the author saw
+	drawn []crdt.Op
+}
+
+// saw notes that the author saw c.
+func (d *sequenceOps) saw(c *crdt.Change) {
+	c.Ops(func(seq causal.Seq, _ string, op *crdt.Op) bool {
+		if op.Code == crdt.CodeListInsert {
+			d.inserted(causal.Dot{Actor: c.Actor, Seq: seq}, op.Len)
+		}
+		return true
+	})
+}
+
+func (d *sequenceOps) inserted(first causal.Dot, n int) {
+	for range n {
+		d.elems = append(d.elems, first)
+		first.Seq++
+	}
+}
+
+// draw draws one to four ops, those on the list before those on the text, as a change has them.
+func (d *sequenceOps) draw() []crdt.Op {
+	t := d.t
+	var texts []crdt.Op
+	for range rapid.IntRange(1, 4).Draw(t, "ops") {
+		pos := rapid.IntRange(0, 2*d.most).Draw(t, "pos")
+		n := rapid.IntRange(1, d.most).Draw(t, "n")
+		switch rapid.IntRange(0, 8).Draw(t, "op") {
 		case 0, 1:
-			out = append(out, typed("t:text", pos, strings.Repeat("abcdefghijklmnopqrstuvwxyz", 2)[pos%26:][:min(n, 26)]))
+			texts = append(texts, typed("t:text", pos, strings.Repeat("abcdefghijklmnopqrstuvwxyz", 2)[pos%26:][:min(n, 26)]))
 		case 2:
-			out = append(out, erased("t:text", pos, n))
+			texts = append(texts, erased("t:text", pos, n))
 		case 3, 4:
 			values := make([]any, n)
 			for i := range values {
 				values[i] = pos + i
 			}
-			out = append(out, insert("l:list", pos, values...))
+			d.inserted(d.next, n)
+			d.onList(insert("l:list", pos, values...))
 		case 5:
-			out = append(out, cut("l:list", pos, n))
+			d.onList(cut("l:list", pos, n))
+		default:
+			elem := dot(rapid.IntRange(0, 4).Draw(t, "of"), causal.Seq(rapid.IntRange(1, 9).Draw(t, "seq")))
+			if len(d.elems) > 0 && rapid.IntRange(0, 9).Draw(t, "foreign") < 9 {
+				elem = rapid.SampledFrom(d.elems[max(0, len(d.elems)-2*d.most):]).Draw(t, "elem")
+			}
+			d.onList(crdt.Op{Code: crdt.CodeListMove, Len: 1, Path: at("l:list"), Elem: elem, Pos: pos})
 		}
 	}
-	return out
+	d.drawn = append(d.drawn, texts...)
+	return d.drawn
+}
+
+func (d *sequenceOps) onList(op crdt.Op) {
+	d.drawn = append(d.drawn, op)
+	d.next.Seq += causal.Seq(op.Len)
 }
