@@ -3,6 +3,7 @@ package sequence_test
 import (
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"unicode/utf8"
 
@@ -50,10 +51,12 @@ func BenchmarkSequential(b *testing.B) {
 		edits = 0
 		for _, tx := range tr.Txns {
 			for _, p := range tx.Patches {
-				buf = s.Delete(nil, causal.History{}, lv, p.pos, p.deleted, buf[:0])
-				for _, e := range buf {
-					rope.Delete(e.Pos, e.Deleted)
-					lv += causal.LV(e.Deleted)
+				if p.deleted > 0 {
+					buf = s.Delete(nil, causal.History{}, lv, p.pos, p.deleted, buf[:0])
+					for _, e := range buf {
+						rope.Delete(e.Pos, e.Deleted)
+						lv += causal.LV(e.Deleted)
+					}
 				}
 				if n := utf8.RuneCountInString(p.inserted); n > 0 {
 					rope.Insert(s.Insert(nil, causal.History{}, lv, p.pos, n), p.inserted)
@@ -67,6 +70,39 @@ func BenchmarkSequential(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(edits), "ns/edit")
+}
+
+// BenchmarkRest packs the log of a recorded session, and reports the memory it takes then.
+func BenchmarkRest(b *testing.B) {
+	tr := loadTrace(b, filepath.Join(tracesDir(b), "automerge-paper.json.gz"))
+	seqs := make([]sequence.Sequence, b.N)
+	for i := range seqs {
+		s := &seqs[i]
+		var lv causal.LV
+		for _, tx := range tr.Txns {
+			for _, p := range tx.Patches {
+				s.Delete(nil, causal.History{}, lv, p.pos, p.deleted, nil)
+				lv += causal.LV(p.deleted)
+				if n := utf8.RuneCountInString(p.inserted); n > 0 {
+					s.Insert(nil, causal.History{}, lv, p.pos, n)
+					lv += causal.LV(n)
+				}
+			}
+		}
+	}
+	b.ResetTimer()
+	for i := range seqs {
+		seqs[i].Rest()
+	}
+	b.StopTimer()
+	var with, without runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&with)
+	runtime.KeepAlive(seqs)
+	seqs = nil
+	runtime.GC()
+	runtime.ReadMemStats(&without)
+	b.ReportMetric((float64(with.HeapAlloc)-float64(without.HeapAlloc))/float64(b.N), "B")
 }
 
 // benchmarkDocument merges changes in order: the walker alone, given the histories, and

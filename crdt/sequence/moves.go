@@ -80,7 +80,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 		low = min(low, elem)
 	}
 	t := s.open(g, low)
-	t.astray = t.move(s.log, h.Missing()) || t.astray
+	t.astray = t.move(&s.log, h.Missing()) || t.astray
 	op.same = !t.astray
 	m.from = t.find(elem, from, stands)
 	before := len(edits)

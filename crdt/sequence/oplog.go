@@ -19,14 +19,14 @@ const (
 // opRun is a stretch of a sequence's ops with consecutive local versions, each
 // having seen the one before it, that together read as one op.
 type opRun struct {
-	lv   causal.LV
-	n    int
-	pos  int // of the first op, as its author saw the sequence
-	kind opKind
+	lv  causal.LV
+	n   int
+	pos int // of the first op, as its author saw the sequence
 	// low is the first op of this sequence outside the history of these, lv if there is none.
 	low causal.LV
 	// size is the length of the merged sequence before these.
 	size int
+	kind opKind
 	// same: the first op's history has the ops of the run before this one in the log, and
 	// all that those saw, and nothing else.
 	same bool
@@ -69,32 +69,76 @@ func (r *opRun) part(s causal.Span) opRun {
 }
 
 // opLog holds the ops of a sequence in the order in which it learned of them.
-type opLog []opRun
+//
+// Invariant: cold ends before runs begins, and is in order.
+type opLog struct {
+	cold []coldRuns // those far back, packed
+	runs []opRun
+}
 
-// from returns the number of the first run that ends after lv.
-func (l opLog) from(lv causal.LV) int {
-	n := len(l)
-	if n == 0 || l[n-1].end() <= lv {
+// empty reports whether there are no ops.
+func (l *opLog) empty() bool { return len(l.runs) == 0 && len(l.cold) == 0 }
+
+// end returns the local version after the last op, 0 if there is none.
+func (l *opLog) end() causal.LV {
+	if n := len(l.runs); n > 0 {
+		return l.runs[n-1].end()
+	}
+	return l.coldEnd()
+}
+
+func (l *opLog) coldEnd() causal.LV {
+	if n := len(l.cold); n > 0 {
+		return l.cold[n-1].end
+	}
+	return 0
+}
+
+// before returns the last op before the i-th of runs.
+func (l *opLog) before(i int) causal.LV {
+	if i > 0 {
+		return l.runs[i-1].end() - 1
+	}
+	return l.coldEnd() - 1
+}
+
+// from returns the index in runs of the first that ends after lv.
+func (l *opLog) from(lv causal.LV) int {
+	n := len(l.runs)
+	if n == 0 || l.runs[n-1].end() <= lv {
 		return n
 	}
-	if n == 1 || l[n-2].end() <= lv {
+	if n == 1 || l.runs[n-2].end() <= lv {
 		return n - 1
 	}
-	return sort.Search(n, func(i int) bool { return l[i].end() > lv })
+	return sort.Search(n, func(i int) bool { return l.runs[i].end() > lv })
+}
+
+// run returns the first run that ends after lv, and false if there is none.
+func (l *opLog) run(lv causal.LV) (opRun, bool) {
+	if lv < l.coldEnd() {
+		c := &l.cold[sort.Search(len(l.cold), func(i int) bool { return l.cold[i].end > lv })]
+		runs := c.unpack(nil)
+		return runs[sort.Search(len(runs), func(i int) bool { return runs[i].end() > lv })], true
+	}
+	if i := l.from(lv); i < len(l.runs) {
+		return l.runs[i], true
+	}
+	return opRun{}, false
 }
 
 // firstIn returns the first op that lies in one of spans, which are ascending, and false
 // if there is none.
-func (l opLog) firstIn(spans []causal.Span) (causal.LV, bool) {
-	if len(l) == 0 {
+func (l *opLog) firstIn(spans []causal.Span) (causal.LV, bool) {
+	if len(spans) == 0 {
 		return 0, false
 	}
-	last := l[len(l)-1].end()
+	last := l.end()
 	for _, s := range spans {
 		if s.Start >= last {
 			break
 		}
-		if r := &l[l.from(s.Start)]; r.lv < s.End {
+		if r, ok := l.run(s.Start); ok && r.lv < s.End {
 			return max(r.lv, s.Start), true
 		}
 	}
@@ -102,33 +146,105 @@ func (l opLog) firstIn(spans []causal.Span) (causal.LV, bool) {
 }
 
 // base returns the highest version not above low such that no op from it on is concurrent with one before it.
-func (l opLog) base(low causal.LV) causal.LV {
-	for i := len(l) - 1; i >= 0 && l[i].end() > low; i-- {
-		if !l[i].serial() {
-			low = min(low, l[i].low)
+func (l *opLog) base(low causal.LV) causal.LV {
+	low = baseAmong(l.runs, low)
+	for i := len(l.cold) - 1; i >= 0 && l.cold[i].end > low; i-- {
+		if l.cold[i].low < l.cold[i].end {
+			low = baseAmong(l.cold[i].unpack(nil), low)
+		}
+	}
+	return low
+}
+
+func baseAmong(runs []opRun, low causal.LV) causal.LV {
+	for i := len(runs) - 1; i >= 0 && runs[i].end() > low; i-- {
+		if !runs[i].serial() {
+			low = min(low, runs[i].low)
 		}
 	}
 	return low
 }
 
 // sizeAt returns the length that the ops before base make, base being as the method base returns it.
-func (l opLog) sizeAt(base causal.LV) int {
-	r := &l[l.from(base)]
+func (l *opLog) sizeAt(base causal.LV) int {
+	r, _ := l.run(base)
 	if base <= r.lv {
 		return r.size
 	}
 	return r.size + r.growth(int(base-r.lv))
 }
 
+// warm unpacks what is needed for runs to hold all ops from lv on.
+func (l *opLog) warm(lv causal.LV) {
+	if lv < l.coldEnd() {
+		*l = l.warmed(lv)
+	}
+}
+
+// warmed returns a log of which runs holds all ops from lv on. l stays as it is, and nothing may be added to what is returned
+// while it is in use.
+func (l *opLog) warmed(lv causal.LV) opLog {
+	if lv >= l.coldEnd() {
+		return *l
+	}
+	keep := sort.Search(len(l.cold), func(i int) bool { return l.cold[i].end > lv })
+	var runs []opRun
+	for i := keep; i < len(l.cold); i++ {
+		runs = l.cold[i].unpack(runs)
+	}
+	return opLog{cold: l.cold[:keep:keep], runs: append(runs, l.runs...)}
+}
+
+// cool packs everything.
+func (l *opLog) cool() {
+	if n := len(l.cold); n > 0 && l.cold[n-1].n < coldCap {
+		l.warm(l.cold[n-1].first)
+	}
+	for len(l.runs) > 0 {
+		l.coolFirst(min(coldCap, len(l.runs)))
+	}
+	l.runs = nil
+}
+
+// coolFirst packs the first n of runs.
+func (l *opLog) coolFirst(n int) {
+	l.cold = append(l.cold, packRuns(l.runs[:n]))
+	l.runs = append(l.runs[:0], l.runs[n:]...)
+}
+
+// extend makes n more ops from lv on, serial and at pos, part of the last run if they go on where that stops, without
+// a look at anything else. It misses what add would join in rarer cases.
+func (l *opLog) extend(kind opKind, lv causal.LV, pos, n int) bool {
+	if len(l.runs) == 0 {
+		return false
+	}
+	r := &l.runs[len(l.runs)-1]
+	if r.kind != kind || r.lv+causal.LV(r.n) != lv || r.low != r.lv {
+		return false
+	}
+	switch kind {
+	case insertOp:
+		if pos != r.pos+r.n {
+			return false
+		}
+	case backDeleteOp:
+		if pos != r.pos-r.n || pos < 0 || n != 1 {
+			return false
+		}
+	}
+	r.n += n
+	return true
+}
+
 // add appends an op, joining it to the last run where the two read as one.
 func (l *opLog) add(op opRun) {
-	if n := len(*l); n > 0 {
-		r := &(*l)[n-1]
+	if n := len(l.runs); n > 0 {
+		r := &l.runs[n-1]
 		if r.end() == op.lv && r.serial() == op.serial() && (op.serial() || op.same) && r.join(&op) {
 			return
 		}
 	}
-	*l = append(*l, op)
+	l.runs = append(l.runs, op)
 }
 
 // join makes op part of r if it goes on where r stops.
@@ -160,17 +276,18 @@ func (r *opRun) join(op *opRun) bool {
 
 // truncate forgets the ops from lv on and returns the length that the rest make.
 func (l *opLog) truncate(lv causal.LV, size int) int {
+	l.warm(lv)
 	i := l.from(lv)
-	if i == len(*l) {
+	if i == len(l.runs) {
 		return size
 	}
-	r := &(*l)[i]
+	r := &l.runs[i]
 	size = r.size
 	if r.lv < lv {
 		r.n = int(lv - r.lv)
 		size += r.growth(r.n)
 		i++
 	}
-	*l = (*l)[:i]
+	l.runs = l.runs[:i]
 	return size
 }

@@ -35,8 +35,8 @@ func (s *Sequence) Len() int { return s.length }
 
 // IsInsert reports whether lv is an element that was inserted into s, deleted since or not.
 func (s *Sequence) IsInsert(lv causal.LV) bool {
-	i := s.log.from(lv)
-	return i < len(s.log) && s.log[i].lv <= lv && s.log[i].kind == insertOp
+	r, ok := s.log.run(lv)
+	return ok && r.lv <= lv && r.kind == insertOp
 }
 
 // Insert applies the insertion of n > 0 elements, named lv, lv+1, ..., at pos of the sequence that the
@@ -50,6 +50,10 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	if n <= 0 {
 		panic(fmt.Sprintf("sequence: insert %d elements", n))
 	}
+	if h.Complete() && s.log.extend(insertOp, lv, pos, n) {
+		s.length += n
+		return pos
+	}
 	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: max(pos, 0), kind: insertOp, low: lv, size: s.length}
 	low, concurrent := s.log.firstIn(h.Missing())
@@ -62,7 +66,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	op.low = low
 	t := s.open(g, low)
-	t.astray = t.move(s.log, h.Missing()) || t.astray
+	t.astray = t.move(&s.log, h.Missing()) || t.astray
 	op.same = !t.astray
 	op.pos = min(op.pos, t.tree.total.seen)
 	at = t.insert(g, lv, n, op.pos)
@@ -76,6 +80,10 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 // saw, by the ops lv, lv+1, ..., one each. What lies outside that sequence is not deleted. What that does to
 // the merged sequence is appended to edits, which the caller may use again. The rest is as for Insert.
 func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, n int, edits []Edit) []Edit {
+	if h.Complete() && s.log.extend(backDeleteOp, lv, pos, n) {
+		s.length--
+		return append(edits, Edit{Pos: pos, Deleted: 1})
+	}
 	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: pos, kind: deleteOp, low: lv, size: s.length}
 	low, concurrent := s.log.firstIn(h.Missing())
@@ -91,7 +99,7 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	op.low = low
 	t := s.open(g, low)
-	t.astray = t.move(s.log, h.Missing()) || t.astray
+	t.astray = t.move(&s.log, h.Missing()) || t.astray
 	op.same = !t.astray
 	if !op.clamp(t.tree.total.seen) {
 		return edits
@@ -108,8 +116,8 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 
 // expect panics unless lv is above all that s has: out of order, an op could only be misread.
 func (s *Sequence) expect(lv causal.LV) {
-	if n := len(s.log); n > 0 && lv < s.log[n-1].end() {
-		panic(fmt.Sprintf("sequence: op %d after op %d", lv, s.log[n-1].end()-1))
+	if end := s.log.end(); lv < end {
+		panic(fmt.Sprintf("sequence: op %d after op %d", lv, end-1))
 	}
 }
 
@@ -136,9 +144,12 @@ func (s *Sequence) Truncate(lv causal.LV) {
 	}
 }
 
-// Rest frees the memory that s keeps in order to go on merging. The next op that
-// is concurrent with others builds it again.
-func (s *Sequence) Rest() { s.tracker = nil }
+// Rest frees the memory that s keeps in order to go on, and packs its log. The next op that is
+// concurrent with others builds again what it needs.
+func (s *Sequence) Rest() {
+	s.tracker = nil
+	s.log.cool()
+}
 
 // open returns a tracker that has all ops of s, with a base at which all of those
 // before low were seen by everything since.
@@ -148,42 +159,48 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		t = new(tracker)
 		s.tracker = t
 	} else if low >= t.base && (low < t.done || !s.stale(t)) {
-		s.replay(g, t, math.MaxInt)
+		s.replay(g, &s.log, t, math.MaxInt)
 		return t
 	}
 	base := s.log.base(low)
+	s.log.warm(base)
 	t.reset(base, s.log.sizeAt(base))
-	s.replay(g, t, math.MaxInt)
+	s.replay(g, &s.log, t, math.MaxInt)
 	return t
 }
 
 // stale reports whether to start anew costs no more than to keep t: the ops that t does
 // not have yet, all serial, are not few compared to those it has.
 func (s *Sequence) stale(t *tracker) bool {
-	return 8*(len(s.log)-s.log.from(t.done))+64 > t.tree.len()
+	return 8*(len(s.log.runs)-s.log.from(t.done))+64 > t.tree.len()
 }
 
 // retire drops the tracker once so many serial ops came after it that building
-// another is paid for.
+// another is paid for. Without one, a log that grows is packed behind its last runs.
 func (s *Sequence) retire() {
-	if s.tracker != nil && s.stale(s.tracker) {
-		s.tracker = nil
+	switch {
+	case s.tracker != nil:
+		if s.stale(s.tracker) {
+			s.tracker = nil
+		}
+	case len(s.log.runs) >= 2*coldCap:
+		s.log.coolFirst(coldCap)
 	}
 }
 
-// replay applies to t the ops before end that it does not have yet. All of these must have all ops before t's base in
-// their history: see opLog.base.
-func (s *Sequence) replay(g *causal.Graph, t *tracker, end causal.LV) {
+// replay applies to t the ops before end that it does not have yet, from log: that of s, warmed from t's base on. All of these
+// must have all ops before that base in their history: see opLog.base.
+func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV) {
 	t.later = s.later
-	for i := s.log.from(t.done); i < len(s.log) && s.log[i].lv < end; i++ {
-		r := &s.log[i]
+	for i := log.from(t.done); i < len(log.runs) && log.runs[i].lv < end; i++ {
+		r := &log.runs[i]
 		op := r.part(causal.Span{Start: t.done, End: end})
 		switch {
 		case r.serial():
-			t.move(s.log, nil)
+			t.move(log, nil)
 		case !op.same && i > 0:
-			gone, come := g.Diff([]causal.LV{s.log[i-1].end() - 1}, g.Parents(op.lv))
-			t.move(s.log, causal.Subtract(union(t.off, gone), come))
+			gone, come := g.Diff([]causal.LV{log.before(i)}, g.Parents(op.lv))
+			t.move(log, causal.Subtract(union(t.off, gone), come))
 		}
 		switch op.kind {
 		case insertOp:

@@ -366,6 +366,39 @@ func TestSequentialTraces(t *testing.T) {
 	}
 }
 
+// TestColdTrace branches off a long history, packed or not, near its end and far back.
+func TestColdTrace(t *testing.T) {
+	tr := loadTrace(t, filepath.Join(tracesDir(t), "automerge-paper.json.gz"))
+	changes := tr.changes()[:60000]
+	for i := range changes[1:] {
+		changes[i+1].parents = []int{i}
+	}
+	var texts [2]string
+	for k := range texts {
+		d := newDocument()
+		for i := range changes {
+			d.apply(t, changes, i)
+		}
+		all := changes
+		for actor, parent := range []int{59990, 58000, 30000, 59995, 10} {
+			if k == 1 {
+				d.seq.Rest()
+			}
+			all = append(all, change{actor: agentActor(actor + 1), seq: 1, parents: []int{parent},
+				ops: []textOp{{pos: 3, n: 5}, {pos: 4, text: []rune("branch")}}})
+			d.apply(t, all, len(all)-1)
+		}
+		text, err := d.check()
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[k] = text
+	}
+	if texts[0] != texts[1] {
+		t.Error(diffAt(texts[1], texts[0]))
+	}
+}
+
 func ascending(n int) []int {
 	out := make([]int, n)
 	for i := range out {

@@ -329,7 +329,7 @@ func appendDelete(edits []Edit, from, pos, n int) []Edit {
 
 // move takes the seen version from one that lacks t.off to one that lacks off, and
 // reports whether the two differ.
-func (t *tracker) move(log opLog, off []causal.Span) bool {
+func (t *tracker) move(log *opLog, off []causal.Span) bool {
 	if sameSpans(t.off, off) {
 		return false
 	}
@@ -347,32 +347,32 @@ func (t *tracker) move(log opLog, off []causal.Span) bool {
 
 // retreat takes the ops in s back from the seen version, the last first, and reports
 // whether there were any.
-func (t *tracker) retreat(log opLog, s causal.Span) bool {
+func (t *tracker) retreat(log *opLog, s causal.Span) bool {
 	s = causal.Span{Start: max(s.Start, t.base), End: min(s.End, t.done)}
 	if s.Start >= s.End {
 		return false
 	}
 	first := log.from(s.Start)
 	i := first
-	for i < len(log) && log[i].lv < s.End {
+	for i < len(log.runs) && log.runs[i].lv < s.End {
 		i++
 	}
 	moved := i > first
 	for i--; i >= first; i-- {
-		t.shift(log[i].part(s), -1)
+		t.shift(log.runs[i].part(s), -1)
 	}
 	return moved
 }
 
 // advance puts the ops in s back into the seen version, and reports whether there were any.
-func (t *tracker) advance(log opLog, s causal.Span) bool {
+func (t *tracker) advance(log *opLog, s causal.Span) bool {
 	s = causal.Span{Start: max(s.Start, t.base), End: min(s.End, t.done)}
 	if s.Start >= s.End {
 		return false
 	}
 	moved := false
-	for i := log.from(s.Start); i < len(log) && log[i].lv < s.End; i++ {
-		t.shift(log[i].part(s), 1)
+	for i := log.from(s.Start); i < len(log.runs) && log.runs[i].lv < s.End; i++ {
+		t.shift(log.runs[i].part(s), 1)
 		moved = true
 	}
 	return moved

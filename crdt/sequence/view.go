@@ -29,8 +29,8 @@ func (s *Sequence) Resolve(g *causal.Graph, lacks []causal.Span, pos int, right 
 	if now, ok := s.follow(low, pos, right); ok {
 		return now
 	}
-	t := s.replayed(g, low, math.MaxInt)
-	t.move(s.log, lacks)
+	t, log := s.replayed(g, low, math.MaxInt)
+	t.move(log, lacks)
 	if pos = min(pos, t.tree.total.seen); !right {
 		pos--
 	}
@@ -53,14 +53,15 @@ func (s *Sequence) Resolve(g *causal.Graph, lacks []causal.Span, pos int, right 
 // follow takes a position of the version that ended before low through the ops since, if all of
 // them are serial, and reports whether they are. See Resolve.
 func (s *Sequence) follow(low causal.LV, pos int, right bool) (int, bool) {
-	l := s.log
-	first := l.from(low)
+	log := s.log.warmed(low)
+	l := log.runs
+	first := log.from(low)
 	for i := first; i < len(l); i++ {
 		if !l[i].serial() {
 			return 0, false
 		}
 	}
-	pos = min(pos, l.sizeAt(low))
+	pos = min(pos, log.sizeAt(low))
 	// at is the element that the position belongs to, and once that is deleted the position.
 	at, deleted := pos, false
 	if !right {
@@ -112,10 +113,10 @@ type Stretch struct {
 // closed, and hold whatever their ops saw, is not required: an op that is lacked is as if it had not been made, but that
 // later ones keep their places.
 func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yield func(Stretch) bool) {
-	if len(s.log) == 0 {
+	if s.log.empty() {
 		return
 	}
-	end := s.log[len(s.log)-1].end()
+	end := s.log.end()
 	low := end
 	for _, lacks := range [2][]causal.Span{a, b} {
 		if lv, ok := s.log.firstIn(lacks); ok {
@@ -124,7 +125,8 @@ func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yiel
 	}
 	switch {
 	case whole:
-		low = s.log[0].lv
+		first, _ := s.log.run(0)
+		low = first.lv
 	case low == end && s.length == 0:
 		return
 	case low == end:
@@ -134,10 +136,10 @@ func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yiel
 	if len(a) > 0 && len(b) > 0 && a[len(a)-1].End >= end && b[len(b)-1].End >= end {
 		end = max(a[len(a)-1].Start, b[len(b)-1].Start) // what comes after is in neither
 	}
-	t := s.replayed(g, low, end)
-	t.move(s.log, a)
+	t, log := s.replayed(g, low, end)
+	t.move(log, a)
 	as := t.cells(a, nil)
-	t.move(s.log, b)
+	t.move(log, b)
 	bs := t.cells(b, nil)
 	// The same elements in the same order, but perhaps cut in other places.
 	for i, j := 0, 0; i < len(as); {
@@ -157,14 +159,15 @@ func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yiel
 	}
 }
 
-// replayed returns a new tracker of the ops of s before end, with a base not above low, which must be an op of s. Nothing of s
-// changes.
-func (s *Sequence) replayed(g *causal.Graph, low, end causal.LV) *tracker {
+// replayed returns a new tracker of the ops of s before end, with a base not above low, which must be an op of s, and the log to
+// move it by. Nothing of s changes.
+func (s *Sequence) replayed(g *causal.Graph, low, end causal.LV) (*tracker, *opLog) {
 	t := new(tracker)
 	base := s.log.base(low)
-	t.reset(base, s.log.sizeAt(base))
-	s.replay(g, t, end)
-	return t
+	log := s.log.warmed(base)
+	t.reset(base, log.sizeAt(base))
+	s.replay(g, &log, t, end)
+	return t, &log
 }
 
 // cell is n elements of a tracker, and whether a version shows them.
