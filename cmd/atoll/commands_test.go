@@ -124,6 +124,19 @@ func exercise(t *testing.T, d, other *device) {
 	d.fails(exitFailed, []string{"insert", "groceries", "steps", "7", "x"}, "no place 7")
 	d.fails(exitUsage, []string{"insert", "groceries", "steps", "first", "x"}, "first")
 
+	d.ok("insert", "groceries", "steps", "0", "bake", "cool", "eat")
+	d.ok("move", "groceries", "steps/2", "0")
+	d.prints(`["eat","bake","cool"]`, "get", "groceries", "steps", "--compact")
+	d.ok("move", "groceries", "steps/0", "end")
+	d.prints(`["bake","cool","eat"]`, "get", "groceries", "steps", "--compact")
+	if out := decode[edited](d, "move", "groceries", "steps/1", "1"); out.Dot != "" {
+		t.Errorf("moving an element to where it stands made the change %s", out.Dot)
+	}
+	d.fails(exitFailed, []string{"move", "groceries", "steps/1", "3"}, "steps has 2 elements beside that one: no place 3")
+	d.fails(exitFailed, []string{"move", "groceries", "steps/3", "0"}, "steps is a list of 3 elements")
+	d.fails(exitFailed, []string{"move", "groceries", "steps", "0"}, "steps is no element of a list", "steps/3")
+	d.fails(exitUsage, []string{"move", "groceries", "steps/1", "-1"}, "-1")
+
 	// Texts: positions are code points.
 	d.ok("insert", "groceries", "notes", "0", "çall mum", "--kind", "text")
 	d.ok("insert", "groceries", "notes", "1", "…")

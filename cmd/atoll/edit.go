@@ -7,13 +7,14 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/atollsync/atoll/crdt"
 )
 
-// edit asks for one change at one place: what put, add, remove, insert and delete send.
+// edit asks for one change at one place: what put, add, remove, insert, delete and move send.
 type edit struct {
 	Do     string            `json:"do"`
 	Path   string            `json:"path"`
@@ -99,8 +100,10 @@ func (c *control) edit(r *http.Request) (any, error) {
 			return w.insert()
 		case "delete":
 			return w.delete()
+		case "move":
+			return w.move(tx)
 		}
-		return badRequest("edit %q is none of put, add, remove, insert, delete", in.Do)
+		return badRequest("edit %q is none of put, add, remove, insert, delete, move", in.Do)
 	})
 	if err != nil {
 		return nil, err
@@ -361,6 +364,33 @@ func (w *writer) delete() error {
 		w.place.Text().Delete(at, count)
 	}
 	return nil
+}
+
+// move moves the list element at the place.
+func (w *writer) move(tx *crdt.Tx) error {
+	last := len(w.keys) - 1
+	switch of := tx.Path(w.keys[:last]...); {
+	case w.place.Kind() == 0:
+		return nothingAt(w.state, w.keys)
+	case last == 0 || of.Kind() != crdt.List:
+		return w.refuse("PATH leads to a list and ends in an index, like steps/3", "%s is no element of a list", w.path())
+	case w.edit.Index == nil:
+		return badRequest("move takes an INDEX")
+	default:
+		from, err := strconv.Atoi(w.keys[last])
+		if err != nil {
+			return err // something stands there, so it is an index
+		}
+		others, to := of.List().Len()-1, *w.edit.Index
+		if to == -1 {
+			to = others
+		}
+		if to < 0 || to > others {
+			return w.refuse("", "%s has %s beside that one: no place %d", crdt.FormatPointer(w.keys[:last]), plural(others, "element"), to)
+		}
+		of.List().Move(from, to)
+		return nil
+	}
 }
 
 // verbsFor names the commands that edit a kind.

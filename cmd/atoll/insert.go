@@ -18,13 +18,9 @@ code points, from 0; end is behind the last.`,
 		Args:              cobra.MinimumNArgs(4),
 		ValidArgsFunction: a.completeStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at := -1
-			if args[2] != "end" {
-				n, err := parseIndex(args[2])
-				if err != nil {
-					return err
-				}
-				at = n
+			at, err := parsePlace(args[2])
+			if err != nil {
+				return err
 			}
 			values, err := parseValues(args[3:])
 			if err != nil {
@@ -35,6 +31,14 @@ code points, from 0; end is behind the last.`,
 	}
 	kindFlag(cmd, &kind, "list or text, where nothing stands yet")
 	return cmd
+}
+
+// parsePlace reads an INDEX that may be end, which is -1.
+func parsePlace(arg string) (int, error) {
+	if arg == "end" {
+		return -1, nil
+	}
+	return parseIndex(arg)
 }
 
 // parseIndex reads an INDEX or a COUNT.

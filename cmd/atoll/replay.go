@@ -53,7 +53,8 @@ second come back, and checks the text there.
 their changes, sizes, memory. Without FILE, or with --synthetic, it measures what needs no
 session: branches of random edits, a crowd that inserts at one place, a long list, a text of
 100 MB. Times stand beside those of the bare rope, which makes the same edits in the same run,
-and beside the goal. Exit status 1 means that a text came out wrong; a goal that is missed is no failure.`,
+and beside the goal. Exit status 1 means that a text came out wrong; a goal that is missed is
+no failure.`,
 		Example: `  atoll replay friendsforever.json.gz
   atoll replay --bench --json automerge-paper.json.gz | jq .measurements
   atoll replay --bench                    # what needs no session`,

@@ -26,6 +26,14 @@ var listKinds = []listEdit{
 		edit:  func(l *crdt.TxList, at, _ int) { l.Delete(at, 1) },
 		plain: func(s []int, at, _ int) []int { return slices.Delete(s, at, at+1) },
 	},
+	{
+		name: "list-move", what: "move from anywhere to anywhere in a list",
+		edit: func(l *crdt.TxList, at, to int) { l.Move(at, to) },
+		plain: func(s []int, at, to int) []int {
+			v := s[at]
+			return slices.Insert(slices.Delete(s, at, at+1), to, v)
+		},
+	},
 }
 
 // listRows are the measurements of a long list.

@@ -133,7 +133,7 @@ func TestBenchSynthetic(t *testing.T) {
 	if err != nil || !r.OK {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	want := []string{"typed-bytes", "branches", "branches-pieces", "crowd-3", "crowd-30", "list-insert", "list-delete", "large-open", "large-edit"}
+	want := []string{"typed-bytes", "branches", "branches-pieces", "crowd-3", "crowd-30", "list-insert", "list-delete", "list-move", "large-open", "large-edit"}
 	var got []string
 	for _, f := range r.Measurements {
 		got = append(got, f.Name)
