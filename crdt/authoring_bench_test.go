@@ -185,7 +185,7 @@ func (l *live) take(b *testing.B, batch *crdt.Batch) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, a := range l.chains.Add(checked) {
+	for a := range l.chains.Add(checked).All {
 		l.state.ApplyQuietly(a)
 		l.log = append(l.log, a)
 	}

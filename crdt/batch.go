@@ -36,25 +36,217 @@ type Batch struct {
 	// Context is every change outside the batch that one inside builds on: the previous change of
 	// each actor's first one here (unless that is the actor's first ever), and dependencies. Sorted by dot.
 	Context []Anchor
-	// Changes are in causal order.
-	Changes []*Change
 	// Sigs are at changes of this batch, the last one of each actor among them. Sorted by dot.
 	Sigs []Signature
+
+	parts  []batchPart // the changes, in causal order
+	single []*Change   // those that are not in columns
+	n      int         // changes
+	tail   typingTail
 }
 
-// ErrFormat is wrapped by errors about bytes that are no batch of format version 1.
+// batchPart is a stretch of a batch: a typing, or changes of one actor one by one.
+//
+// Invariant: neighbours that are not typings differ in actor, and changes are in a typing whenever at least leastTyping
+// in a row can be, as many as can.
+type batchPart struct {
+	typing   *keystrokes // nil: single[from:to]
+	from, to int
+}
+
+// typingTail is what the changes up to end of a batch's last part have in common: the last n are typed alike.
+type typingTail struct {
+	n, end int
+	path   []byte
+}
+
+// NewBatch returns a batch of changes in causal order. Nothing is checked.
+func NewBatch(context []Anchor, changes []*Change, sigs []Signature) *Batch {
+	b := &Batch{Context: context, Sigs: sigs}
+	for _, ch := range changes {
+		b.Append(ch)
+	}
+	return b
+}
+
+// Append adds ch at the end of a batch that is being made, and is not used yet. It may keep ch.
+func (b *Batch) Append(ch *Change) {
+	b.n++
+	last := len(b.parts) - 1
+	if last >= 0 {
+		if t := b.parts[last].typing; t != nil && t.goesOn(ch) {
+			if op, _, ok := typedBy(ch, t.path, true); ok {
+				t.add(ch.Time, &op)
+				return
+			}
+		}
+	}
+	b.single = append(b.single, ch)
+	n := len(b.single)
+	if last < 0 || b.parts[last].typing != nil || b.single[n-2].Actor != ch.Actor {
+		b.parts = append(b.parts, batchPart{from: n - 1, to: n})
+		last++
+		b.tail = typingTail{end: n - 1}
+	}
+	part := &b.parts[last]
+	part.to = n
+	if part.to-part.from < leastTyping || b.countTail() < leastTyping {
+		return
+	}
+	from := n - b.tail.n
+	var t *keystrokes
+	for _, ch := range b.single[from:] {
+		op, path, _ := typedBy(ch, b.tail.path, true)
+		if t == nil {
+			t = newKeystrokes(ch, &op, path)
+		} else {
+			t.add(ch.Time, &op)
+		}
+	}
+	clear(b.single[from:])
+	b.single = b.single[:from]
+	if part.from == from {
+		*part = batchPart{typing: t}
+	} else {
+		part.to = from
+		b.parts = append(b.parts, batchPart{typing: t})
+	}
+}
+
+// countTail brings the tail, of a part one by one, up to date, and returns how many changes it has.
+func (b *Batch) countTail() int {
+	for ; b.tail.end < len(b.single); b.tail.end++ {
+		ch := b.single[b.tail.end]
+		if b.tail.n > 0 {
+			before := b.single[b.tail.end-1]
+			if ch.Seq == before.Seq+causal.Seq(before.Len()) && len(ch.Groups) == 1 && ch.Groups[0].Slice == before.Groups[0].Slice {
+				if _, _, ok := typedBy(ch, b.tail.path, true); ok {
+					b.tail.n++
+					continue
+				}
+			}
+		}
+		b.tail.n = 0
+		if _, path, ok := typedBy(ch, nil, false); ok {
+			b.tail.n, b.tail.path = 1, path
+		}
+	}
+	return b.tail.n
+}
+
+// Len returns the number of changes.
+func (b *Batch) Len() int { return b.n }
+
+// All yields the changes in causal order, until yield returns false. They may be kept; those that
+// are in columns are made anew each time.
+func (b *Batch) All(yield func(*Change) bool) {
+	for i := range b.parts {
+		p := &b.parts[i]
+		if p.typing != nil {
+			if !p.typing.changes(yield) {
+				return
+			}
+			continue
+		}
+		for _, ch := range b.single[p.from:p.to] {
+			if !yield(ch) {
+				return
+			}
+		}
+	}
+}
+
+// BatchRun is a stretch of an actor's ops in a batch: those from Seq up to, not including, End, which
+// are whole changes.
+type BatchRun struct {
+	Actor    causal.Actor
+	Seq, End causal.Seq
+}
+
+// Runs yields what the batch covers, in causal order, until yield returns false, without looking at each change
+// that is in columns. Runs of one actor that follow one another come as one.
+func (b *Batch) Runs(yield func(BatchRun) bool) {
+	var run BatchRun
+	more := func(a causal.Actor, seq, end causal.Seq) bool {
+		if run.Actor == a && run.End == seq && run.End > 0 {
+			run.End = end
+			return true
+		}
+		last := run
+		run = BatchRun{a, seq, end}
+		return last.End == 0 || yield(last)
+	}
+	for i := range b.parts {
+		p := &b.parts[i]
+		if t := p.typing; t != nil {
+			if !more(t.actor, t.seq, t.end()) {
+				return
+			}
+			continue
+		}
+		for _, ch := range b.single[p.from:p.to] {
+			if !more(ch.Actor, ch.Seq, ch.Seq+causal.Seq(ch.Len())) {
+				return
+			}
+		}
+	}
+	if run.End > 0 {
+		yield(run)
+	}
+}
+
+// Ops returns the number of ops of all changes: the dots they cover.
+func (b *Batch) Ops() int {
+	n := 0
+	for r := range b.Runs {
+		n += int(r.End - r.Seq)
+	}
+	return n
+}
+
+// Items returns what the batch counts for the bound MaxBatchItems.
+func (b *Batch) Items() int {
+	n := 0
+	for _, ch := range b.single {
+		n += ch.items()
+	}
+	return n
+}
+
+// items returns what c counts for MaxBatchItems unless it is in columns.
+func (c *Change) items() int { return changeItems + len(c.Refs) + len(c.Groups) }
+
+// actorOf returns the actor of a part.
+func (b *Batch) actorOf(p *batchPart) causal.Actor {
+	if p.typing != nil {
+		return p.typing.actor
+	}
+	return b.single[p.from].Actor
+}
+
+// seqOf returns the first seq of a part.
+func (b *Batch) seqOf(p *batchPart) causal.Seq {
+	if p.typing != nil {
+		return p.typing.seq
+	}
+	return b.single[p.from].Seq
+}
+
+// ErrFormat is wrapped by errors about bytes that are no batch of format version 2.
 var ErrFormat = errors.New("crdt: malformed batch")
 
 // The encoding of a batch is an array of 5:
 //
-//	version   1
+//	version   2
 //	actors    [40 bytes, ...]                        sorted; each is used
 //	context   [actor, seq, hash, time, ...]
-//	segments  [actor, count, changes, ...]           in causal order; neighbours differ in actor
+//	segments  [actor, count, changes, ...]           in causal order
 //	sigs      [actor, seq, signature, ...]
 //
 // An actor is an index into actors. A segment goes on where the one before it of the same actor
-// ended, the first at the seq after that actor's last in context.
+// ended, the first at the seq after that actor's last in context. Its changes are either a bin of
+// one after the other, or the array that a typing is. Which it is follows from the changes; neighbours of the first sort
+// differ in actor.
 
 // AppendTo appends the encoding of b to buf. Context and Sigs must be sorted and
 // Context complete, as they are in every batch that Chains makes or Check accepts.
@@ -97,39 +289,46 @@ func (b *Batch) AppendTo(buf []byte) []byte {
 func (b *Batch) fits() bool {
 	actors := len(b.actors())
 	n := 64 + 42*actors + (5+9+34+9)*len(b.Context) + (5+9+66)*len(b.Sigs)
-	for _, ch := range b.Changes {
-		n += 20 + 9 + 6 + 14*len(ch.Refs) // its segment, time, headers, refs
+	for i := range b.parts {
+		n += 20 // the head of its segment
+		if t := b.parts[i].typing; t != nil {
+			n += t.sizeBound()
+		}
+	}
+	items := 0
+	for _, ch := range b.single {
+		n += 9 + 6 + 14*len(ch.Refs) // time, headers, refs
 		for i := range ch.Groups {
 			n += 2 + len(ch.Groups[i].Slice) + 9 + 5 + len(ch.Groups[i].Ops)
 		}
+		items += ch.items()
 	}
-	return n <= MaxBatchBytes && actors <= MaxBatchActors
+	return n <= MaxBatchBytes && actors <= MaxBatchActors && items <= MaxBatchItems
 }
 
 func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) int) []byte {
-	segments := 0
-	for i, ch := range b.Changes {
-		if i == 0 || b.Changes[i-1].Actor != ch.Actor {
-			segments++
-		}
-	}
 	times := make([]int64, actors) // of each actor's last change so far
 	for i := range b.Context {
 		times[index(b.Context[i].Actor)] = b.Context[i].Time
 	}
-	buf = appendArrayHead(buf, 3*segments)
+	buf = appendArrayHead(buf, 3*len(b.parts))
 	var run []byte
-	for i := 0; i < len(b.Changes); {
-		ai := index(b.Changes[i].Actor)
-		run = run[:0]
-		n := 0
-		for ; i < len(b.Changes) && (n == 0 || b.Changes[i].Actor == b.Changes[i-1].Actor); i++ {
-			run = b.Changes[i].appendWire(run, times[ai], index)
-			times[ai] = b.Changes[i].Time
-			n++
-		}
+	for i := range b.parts {
+		p := &b.parts[i]
+		ai := index(b.actorOf(p))
 		buf = appendUint(buf, uint64(ai))
-		buf = appendUint(buf, uint64(n))
+		if t := p.typing; t != nil {
+			buf = appendUint(buf, uint64(t.n))
+			buf = t.appendTo(buf, times[ai])
+			times[ai] = t.times.last
+			continue
+		}
+		run = run[:0]
+		for _, ch := range b.single[p.from:p.to] {
+			run = ch.appendWire(run, times[ai], index)
+			times[ai] = ch.Time
+		}
+		buf = appendUint(buf, uint64(p.to-p.from))
 		buf = appendBin(buf, run)
 	}
 	return buf
@@ -151,356 +350,14 @@ func (b *Batch) actors() []causal.Actor {
 	for i := range b.Sigs {
 		add(b.Sigs[i].Dot.Actor)
 	}
-	for i, ch := range b.Changes {
-		if i == 0 || b.Changes[i-1].Actor != ch.Actor {
-			add(ch.Actor)
-		}
+	for i := range b.parts {
+		add(b.actorOf(&b.parts[i]))
+	}
+	for _, ch := range b.single {
 		for j := range ch.Refs {
 			add(ch.Refs[j].Actor)
 		}
 	}
 	slices.SortFunc(out, causal.Actor.Compare)
 	return out
-}
-
-// DecodeBatch reads a batch from exactly b. It accepts only what AppendTo writes, checks
-// every length before it allocates, and checks the frame of every change, but neither
-// hashes nor signatures: that is Chains.Check. The batch refers to b, which must not be written to any
-// more. Errors wrap ErrFormat.
-func DecodeBatch(b []byte) (*Batch, error) {
-	if len(b) > MaxBatchBytes {
-		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, len(b), MaxBatchBytes)
-	}
-	d := batchDecoder{}
-	for _, part := range []struct {
-		name string
-		read func([]byte) ([]byte, bool)
-	}{
-		{"header", d.readHeader},
-		{"actors", d.readActors},
-		{"context", d.readContext},
-		{"segments", d.readSegments},
-		{"signatures", d.readSigs},
-	} {
-		rest, ok := part.read(b)
-		if !ok {
-			if d.reason == "" {
-				d.reason = "truncated, not canonical or out of range"
-			}
-			return nil, fmt.Errorf("%w: %s: %s", ErrFormat, part.name, d.reason)
-		}
-		b = rest
-	}
-	if len(b) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes after the end", ErrFormat, len(b))
-	}
-	if slices.Contains(d.used, false) {
-		return nil, fmt.Errorf("%w: actors: one is not used", ErrFormat)
-	}
-	return &d.batch, nil
-}
-
-// batchDecoder reads the parts of a batch in order.
-type batchDecoder struct {
-	batch  Batch
-	reason string // why the last part was not read, if more is known than that
-	actors []causal.Actor
-	used   []bool
-	seqs   []causal.Seq // by actor: of its next change
-	times  []int64      // by actor: Time of its last change so far
-	refs   []causal.Dot // room for Refs
-	groups []Group      // room for Groups
-	items  int          // refs and groups so far
-	left   int          // changes still to be read
-	slices []string     // slice names seen lately
-}
-
-func (d *batchDecoder) readHeader(b []byte) ([]byte, bool) {
-	n, b, ok := readArray(b)
-	if !ok || n != 5 {
-		return nil, false
-	}
-	version, b, ok := readUint(b)
-	if ok && version != FormatVersion {
-		d.reason = fmt.Sprintf("format version %d, this program reads %d", version, FormatVersion)
-	}
-	return b, ok && version == FormatVersion
-}
-
-func (d *batchDecoder) readActors(b []byte) ([]byte, bool) {
-	n, b, ok := readArray(b)
-	if !ok || n > MaxBatchActors || n > len(b)/(2+causal.ActorSize) {
-		return nil, false
-	}
-	d.actors = make([]causal.Actor, n)
-	for i := range d.actors {
-		var data []byte
-		if data, b, ok = readBin(b); !ok {
-			return nil, false
-		}
-		a, err := causal.ActorFromBytes(data)
-		if err != nil {
-			return nil, false
-		}
-		if i > 0 && d.actors[i-1].Compare(a) >= 0 {
-			d.reason = "not sorted"
-			return nil, false
-		}
-		d.actors[i] = a
-	}
-	d.used = make([]bool, n)
-	d.seqs = make([]causal.Seq, n)
-	for i := range d.seqs {
-		d.seqs[i] = 1
-	}
-	d.times = make([]int64, n)
-	return b, true
-}
-
-// readActor reads an index into the table of actors.
-func (d *batchDecoder) readActor(b []byte) (int, []byte, bool) {
-	i, b, ok := readUint(b)
-	if !ok || i >= uint64(len(d.actors)) {
-		return 0, nil, false
-	}
-	d.used[i] = true
-	return int(i), b, true
-}
-
-func readSeq(b []byte) (causal.Seq, []byte, bool) {
-	seq, b, ok := readUint(b)
-	return causal.Seq(seq), b, ok && seq <= MaxSeq
-}
-
-func (d *batchDecoder) readContext(b []byte) ([]byte, bool) {
-	n, b, ok := readArray(b)
-	const least = 1 + 1 + 2 + 32 + 1
-	if !ok || n%4 != 0 || n/4 > len(b)/least {
-		return nil, false
-	}
-	d.batch.Context = makeSlice[Anchor](n / 4)
-	last := -1
-	for i := range d.batch.Context {
-		a := &d.batch.Context[i]
-		var ai int
-		if ai, b, ok = d.readActor(b); !ok {
-			return nil, false
-		}
-		a.Actor = d.actors[ai]
-		if a.Seq, b, ok = readSeq(b); !ok || a.Seq < 1 {
-			return nil, false
-		}
-		var hash []byte
-		if hash, b, ok = readBin(b); !ok || len(hash) != len(a.Hash) {
-			return nil, false
-		}
-		copy(a.Hash[:], hash)
-		if a.Time, b, ok = readInt(b); !ok || a.Time < 0 || a.Time > MaxTime {
-			return nil, false
-		}
-		if ai < last || ai == last && d.batch.Context[i-1].Seq >= a.Seq {
-			d.reason = "not sorted"
-			return nil, false
-		}
-		last = ai
-		d.seqs[ai], d.times[ai] = a.Seq+1, a.Time
-	}
-	return b, true
-}
-
-// leastChange is the size of the smallest change: no refs, a time, one slice without name and ops.
-const leastChange = 1 + 1 + 1 + 1 + 1 + 2
-
-// segment is a part of a batch: count changes of one actor in data.
-type segment struct {
-	actor, count int
-	data         []byte
-}
-
-func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
-	n, b, ok := readArray(b)
-	if !ok || n == 0 || n%3 != 0 || n/3 > MaxBatchSegments || n/3 > len(b)/(1+1+2+leastChange) {
-		return nil, false
-	}
-	segments := make([]segment, n/3)
-	total := 0
-	for i := range segments {
-		s := &segments[i]
-		if s.actor, b, ok = d.readActor(b); !ok {
-			return nil, false
-		}
-		if i > 0 && segments[i-1].actor == s.actor {
-			d.reason = "two of one actor in a row"
-			return nil, false
-		}
-		count, rest, ok := readUint(b)
-		if !ok || count < 1 || count > MaxBatchChanges {
-			return nil, false
-		}
-		s.count = int(count)
-		if s.data, b, ok = readBin(rest); !ok || s.count > len(s.data)/leastChange {
-			return nil, false
-		}
-		if total += s.count; total > MaxBatchChanges {
-			d.reason = "too many changes"
-			return nil, false
-		}
-	}
-	slab := make([]Change, total)
-	d.batch.Changes = make([]*Change, total)
-	at := 0
-	d.left = total
-	for _, s := range segments {
-		data := s.data
-		for range s.count {
-			ch := &slab[at]
-			if data, ok = d.readChange(data, s.actor, ch); !ok {
-				if d.reason == "" {
-					d.reason = fmt.Sprintf("change %s:%d is truncated, not canonical or out of range", ch.Actor, ch.Seq)
-				}
-				return nil, false
-			}
-			d.batch.Changes[at] = ch
-			at++
-			d.left--
-		}
-		if len(data) > 0 {
-			d.reason = "bytes after the last change"
-			return nil, false
-		}
-	}
-	return b, true
-}
-
-// readChange reads ch, the next change of the actor with index ai.
-func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
-	ch.Actor, ch.Seq = d.actors[ai], d.seqs[ai]
-	n, b, ok := readArray(b)
-	if !ok || n%2 != 0 || n/2 > MaxRefs || n > len(b) || !d.count(n/2) {
-		return nil, false
-	}
-	if n > 0 {
-		ch.Refs = take(&d.refs, n/2, d.left)
-		for i := range ch.Refs {
-			var ri int
-			if ri, b, ok = d.readActor(b); !ok {
-				return nil, false
-			}
-			ch.Refs[i].Actor = d.actors[ri]
-			if ch.Refs[i].Seq, b, ok = readSeq(b); !ok {
-				return nil, false
-			}
-		}
-	}
-	delta, b, ok := readInt(b)
-	if !ok || delta < -MaxTime || delta > MaxTime {
-		return nil, false
-	}
-	ch.Time = d.times[ai] + delta
-	n, b, ok = readArray(b)
-	if !ok || n%3 != 0 || n/3 > MaxGroups || !d.count(n/3) {
-		return nil, false
-	}
-	ch.Groups = take(&d.groups, n/3, d.left)
-	length := 0
-	for i := range ch.Groups {
-		g := &ch.Groups[i]
-		var name []byte
-		if name, b, ok = readStr(b); !ok || len(name) > MaxSliceName {
-			return nil, false
-		}
-		g.Slice = d.intern(name)
-		n, rest, ok := readUint(b)
-		if !ok || n < 1 || n > MaxChangeLen {
-			return nil, false
-		}
-		g.Len = int(n)
-		length += g.Len
-		if g.Ops, b, ok = readBin(rest); !ok {
-			return nil, false
-		}
-	}
-	if err := ch.Validate(); err != nil {
-		d.reason = err.Error()
-		return nil, false
-	}
-	d.seqs[ai] += causal.Seq(length)
-	d.times[ai] = ch.Time
-	return b, true
-}
-
-// count adds n to the refs and groups of the batch, which take more memory than
-// bytes and so have a limit of their own.
-func (d *batchDecoder) count(n int) bool {
-	d.items += n
-	if d.items > MaxBatchItems {
-		d.reason = "too many refs and slices"
-		return false
-	}
-	return true
-}
-
-// intern returns name as a string, without allocating if it was seen lately.
-func (d *batchDecoder) intern(name []byte) string {
-	for i := len(d.slices) - 1; i >= 0; i-- {
-		if d.slices[i] == string(name) {
-			return d.slices[i]
-		}
-	}
-	s := string(name)
-	if len(d.slices) == 16 {
-		d.slices = d.slices[:copy(d.slices, d.slices[1:])]
-	}
-	d.slices = append(d.slices, s)
-	return s
-}
-
-func (d *batchDecoder) readSigs(b []byte) ([]byte, bool) {
-	n, b, ok := readArray(b)
-	const least = 1 + 1 + 2 + 64
-	if !ok || n%3 != 0 || n/3 > len(b)/least {
-		return nil, false
-	}
-	d.batch.Sigs = makeSlice[Signature](n / 3)
-	last := -1
-	for i := range d.batch.Sigs {
-		s := &d.batch.Sigs[i]
-		var ai int
-		if ai, b, ok = d.readActor(b); !ok {
-			return nil, false
-		}
-		s.Dot.Actor = d.actors[ai]
-		if s.Dot.Seq, b, ok = readSeq(b); !ok || s.Dot.Seq < 1 {
-			return nil, false
-		}
-		var sig []byte
-		if sig, b, ok = readBin(b); !ok || len(sig) != len(s.Sig) {
-			return nil, false
-		}
-		copy(s.Sig[:], sig)
-		if ai < last || ai == last && d.batch.Sigs[i-1].Dot.Seq >= s.Dot.Seq {
-			d.reason = "not sorted"
-			return nil, false
-		}
-		last = ai
-	}
-	return b, true
-}
-
-// take cuts n items off room, which it refills in pieces for the left changes that may still want some.
-func take[T any](room *[]T, n, left int) []T {
-	if len(*room) < n {
-		*room = make([]T, max(n, min(left, 256)))
-	}
-	out := (*room)[:n:n]
-	*room = (*room)[n:]
-	return out
-}
-
-// makeSlice returns n zero items, nil if there are none.
-func makeSlice[T any](n int) []T {
-	if n == 0 {
-		return nil
-	}
-	return make([]T, n)
 }

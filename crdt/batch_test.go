@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,16 +34,16 @@ func exchange(t testing.TB) (*holder, *Batch) {
 
 func TestBatchRoundTrip(t *testing.T) {
 	_, b := exchange(t)
-	if len(b.Context) != 2 || len(b.Changes) != 3 || len(b.Sigs) != 3 {
-		t.Fatalf("%d anchors, %d changes, %d sigs", len(b.Context), len(b.Changes), len(b.Sigs))
+	if len(b.Context) != 2 || b.Len() != 3 || len(b.Sigs) != 3 {
+		t.Fatalf("%d anchors, %d changes, %d sigs", len(b.Context), b.Len(), len(b.Sigs))
 	}
 	enc := b.AppendTo(nil)
 	got, err := DecodeBatch(enc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got, b) {
-		t.Errorf("got %+v, want %+v", got, b)
+	if got, want := got.clone(), b.clone(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if again := got.AppendTo(nil); !bytes.Equal(again, enc) {
 		t.Errorf("encodes to %x, want %x", again, enc)
@@ -65,15 +66,16 @@ func batchTree(t testing.TB, b *Batch, actors []causal.Actor) []any {
 		context = append(context, index(a.Actor), uint64(a.Seq), a.Hash[:], a.Time)
 		times[a.Actor] = a.Time
 	}
-	for i := 0; i < len(b.Changes); {
-		actor := b.Changes[i].Actor
+	changes := slices.Collect(b.All)
+	for i := 0; i < len(changes); {
+		actor := changes[i].Actor
 		var data []byte
 		n := 0
-		for ; i < len(b.Changes) && b.Changes[i].Actor == actor; i++ {
-			for _, part := range changeTree(b.Changes[i], times[actor], func(a causal.Actor) any { return index(a) }, false) {
+		for ; i < len(changes) && changes[i].Actor == actor; i++ {
+			for _, part := range changeTree(changes[i], times[actor], func(a causal.Actor) any { return index(a) }, false) {
 				data = append(data, encoded(t, part)...)
 			}
-			times[actor] = b.Changes[i].Time
+			times[actor] = changes[i].Time
 			n++
 		}
 		segments = append(segments, index(actor), n, data)
@@ -81,7 +83,7 @@ func batchTree(t testing.TB, b *Batch, actors []causal.Actor) []any {
 	for _, s := range b.Sigs {
 		sigs = append(sigs, index(s.Dot.Actor), uint64(s.Dot.Seq), s.Sig[:])
 	}
-	return []any{1, table, context, segments, sigs}
+	return []any{2, table, context, segments, sigs}
 }
 
 func TestDecodeBatchTruncated(t *testing.T) {
@@ -115,56 +117,56 @@ func TestDecodeBatchRefuses(t *testing.T) {
 	}
 	one := "91" + actor(1)
 	two := "92" + actor(1) + actor(2)
-	good := batch("01", one, "90", "93"+segment("00", "01", change), "93"+sig("00", "01"))
+	good := batch("02", one, "90", "93"+segment("00", "01", change), "93"+sig("00", "01"))
 	if _, err := DecodeBatch(unhex(t, good)); err != nil {
 		t.Fatalf("the good one: %v", err)
 	}
 	ref := func(refs string) string { return refs + change[2:] }
 	with := func(data string) string {
-		return batch("01", two, "90", "93"+segment("00", "01", data), "93"+sig("01", "01"))
+		return batch("02", two, "90", "93"+segment("00", "01", data), "93"+sig("01", "01"))
 	}
 	if _, err := DecodeBatch(unhex(t, with(change))); err != nil {
 		t.Fatalf("the good one of two: %v", err)
 	}
 	group := func(groups string) string { return with("9005" + groups) }
 	for name, tt := range map[string]struct{ enc, text string }{
-		"empty":                    {"", "header"},
-		"not an array":             {"05", "header"},
-		"array of 4":               {"9401909090", "header"},
-		"version 2":                {batch("02", one, "90", "90", "90"), "version 2"},
-		"version not shortest":     {batch("cc01", one, "90", "90", "90"), "header"},
-		"actor of 39 bytes":        {batch("01", "91c427"+strings.Repeat("00", 39), "90", "90", "90"), "actors"},
-		"actors not sorted":        {batch("01", "92"+actor(2)+actor(1), "90", "90", "90"), "sorted"},
-		"actor twice":              {batch("01", "92"+actor(2)+actor(2), "90", "90", "90"), "sorted"},
-		"4 Gi actors":              {"9501ddffffffff" + actor(1), "actors"},
-		"1000 actors, one there":   {"9501dc03e8" + actor(1), "actors"},
-		"unused actor":             {batch("01", two, "90", "93"+segment("00", "01", change), "93"+sig("00", "01")), "not used"},
-		"context of 3":             {batch("01", one, "93000102", "90", "90"), "context"},
-		"4 Gi anchors":             {"9501" + one + "ddfffffffc" + anchor("00", "01", "05"), "context"},
-		"anchor without actor":     {batch("01", one, "94"+anchor("01", "01", "05"), "90", "90"), "context"},
-		"anchor at seq 0":          {batch("01", one, "94"+anchor("00", "00", "05"), "90", "90"), "context"},
-		"anchor beyond the seqs":   {batch("01", one, "94"+anchor("00", "cf0020000000000001", "05"), "90", "90"), "context"},
-		"anchor before 1970":       {batch("01", one, "94"+anchor("00", "01", "ff"), "90", "90"), "context"},
-		"anchor after the last ms": {batch("01", one, "94"+anchor("00", "01", "cf0000400000000000"), "90", "90"), "context"},
-		"anchors not sorted":       {batch("01", one, "98"+anchor("00", "02", "05")+anchor("00", "01", "05"), "90", "90"), "sorted"},
-		"anchor twice":             {batch("01", one, "98"+anchor("00", "02", "05")+anchor("00", "02", "05"), "90", "90"), "sorted"},
-		"no segments":              {batch("01", one, "90", "90", "93"+sig("00", "01")), "segments"},
-		"segments of 2":            {batch("01", one, "90", "920001", "90"), "segments"},
-		"4 Gi segments":            {"9501" + one + "90" + "ddfffffffc" + segment("00", "01", change), "segments"},
-		"segment of no actor":      {batch("01", one, "90", "93"+segment("01", "01", change), "90"), "segments"},
-		"segment of 0 changes":     {batch("01", one, "90", "93"+segment("00", "00", ""), "90"), "segments"},
-		"segment of 65537 changes": {batch("01", one, "90", "93"+segment("00", "ce00010001", change), "90"), "segments"},
-		"fewer changes than said":  {batch("01", one, "90", "93"+segment("00", "02", change), "90"), "segments"},
-		"more changes than said":   {batch("01", one, "90", "93"+segment("00", "01", change+change), "90"), "after the last change"},
-		"segments of one actor": {batch("01", one, "90", head(6)+segment("00", "01", change)+segment("00", "01", change),
+		"empty":                     {"", "header"},
+		"not an array":              {"05", "header"},
+		"array of 4":                {"9401909090", "header"},
+		"version 1":                 {batch("01", one, "90", "90", "90"), "version 1"},
+		"version not shortest":      {batch("cc01", one, "90", "90", "90"), "header"},
+		"actor of 39 bytes":         {batch("02", "91c427"+strings.Repeat("00", 39), "90", "90", "90"), "actors"},
+		"actors not sorted":         {batch("02", "92"+actor(2)+actor(1), "90", "90", "90"), "sorted"},
+		"actor twice":               {batch("02", "92"+actor(2)+actor(2), "90", "90", "90"), "sorted"},
+		"4 Gi actors":               {"9502ddffffffff" + actor(1), "actors"},
+		"1000 actors, one there":    {"9502dc03e8" + actor(1), "actors"},
+		"unused actor":              {batch("02", two, "90", "93"+segment("00", "01", change), "93"+sig("00", "01")), "not used"},
+		"context of 3":              {batch("02", one, "93000102", "90", "90"), "context"},
+		"4 Gi anchors":              {"9502" + one + "ddfffffffc" + anchor("00", "01", "05"), "context"},
+		"anchor without actor":      {batch("02", one, "94"+anchor("01", "01", "05"), "90", "90"), "context"},
+		"anchor at seq 0":           {batch("02", one, "94"+anchor("00", "00", "05"), "90", "90"), "context"},
+		"anchor beyond the seqs":    {batch("02", one, "94"+anchor("00", "cf0020000000000001", "05"), "90", "90"), "context"},
+		"anchor before 1970":        {batch("02", one, "94"+anchor("00", "01", "ff"), "90", "90"), "context"},
+		"anchor after the last ms":  {batch("02", one, "94"+anchor("00", "01", "cf0000400000000000"), "90", "90"), "context"},
+		"anchors not sorted":        {batch("02", one, "98"+anchor("00", "02", "05")+anchor("00", "01", "05"), "90", "90"), "sorted"},
+		"anchor twice":              {batch("02", one, "98"+anchor("00", "02", "05")+anchor("00", "02", "05"), "90", "90"), "sorted"},
+		"no segments":               {batch("02", one, "90", "90", "93"+sig("00", "01")), "segments"},
+		"segments of 2":             {batch("02", one, "90", "920001", "90"), "segments"},
+		"4 Gi segments":             {"9502" + one + "90" + "ddfffffffc" + segment("00", "01", change), "segments"},
+		"segment of no actor":       {batch("02", one, "90", "93"+segment("01", "01", change), "90"), "segments"},
+		"segment of 0 changes":      {batch("02", one, "90", "93"+segment("00", "00", ""), "90"), "segments"},
+		"segment of 262145 changes": {batch("02", one, "90", "93"+segment("00", "ce00040001", change), "90"), "segments"},
+		"fewer changes than said":   {batch("02", one, "90", "93"+segment("00", "02", change), "90"), "segments"},
+		"more changes than said":    {batch("02", one, "90", "93"+segment("00", "01", change+change), "90"), "after the last change"},
+		"segments of one actor": {batch("02", one, "90", head(6)+segment("00", "01", change)+segment("00", "01", change),
 			"93"+sig("00", "01")), "in a row"},
-		"sig of no actor":         {batch("01", one, "90", "93"+segment("00", "01", change), "93"+sig("01", "01")), "signatures"},
-		"sig at 0":                {batch("01", one, "90", "93"+segment("00", "01", change), "93"+sig("00", "00")), "signatures"},
-		"sig twice":               {batch("01", one, "90", "93"+segment("00", "01", change), "96"+sig("00", "01")+sig("00", "01")), "sorted"},
-		"4 Gi sigs":               {batch("01", one, "90", "93"+segment("00", "01", change), "ddffffffff"+sig("00", "01")), "signatures"},
-		"sig of 63 bytes":         {batch("01", one, "90", "93"+segment("00", "01", change), "930001c43f"+strings.Repeat("11", 64)), "signatures"},
+		"sig of no actor":         {batch("02", one, "90", "93"+segment("00", "01", change), "93"+sig("01", "01")), "signatures"},
+		"sig at 0":                {batch("02", one, "90", "93"+segment("00", "01", change), "93"+sig("00", "00")), "signatures"},
+		"sig twice":               {batch("02", one, "90", "93"+segment("00", "01", change), "96"+sig("00", "01")+sig("00", "01")), "sorted"},
+		"4 Gi sigs":               {batch("02", one, "90", "93"+segment("00", "01", change), "ddffffffff"+sig("00", "01")), "signatures"},
+		"sig of 63 bytes":         {batch("02", one, "90", "93"+segment("00", "01", change), "930001c43f"+strings.Repeat("11", 64)), "signatures"},
 		"own actor as ref":        {with(ref("920001")), "own actor"},
-		"refs not sorted":         {batch("01", "93"+actor(1)+actor(2)+actor(3), "90", "93"+segment("00", "01", ref("9402010101")), "90"), "sorted"},
+		"refs not sorted":         {batch("02", "93"+actor(1)+actor(2)+actor(3), "90", "93"+segment("00", "01", ref("9402010101")), "90"), "sorted"},
 		"refs of 1":               {with(ref("9101")), "segments"},
 		"ref of no actor":         {with(ref("920201")), "segments"},
 		"ref beyond the seqs":     {with(ref("9201cf0020000000000001")), "segments"},
@@ -218,19 +220,19 @@ func TestLargestChange(t *testing.T) {
 
 // Refs and slices take more memory than bytes, so there is a bound to them in a batch.
 func TestBatchItems(t *testing.T) {
-	b := &Batch{}
+	var changes []*Change
 	refs := manyRefs(MaxRefs)
 	for i := range MaxBatchItems / MaxRefs {
 		ch := &Change{Actor: actorOf(0), Seq: causal.Seq(1 + i), Refs: refs, Groups: []Group{{Slice: "s", Len: 1}}}
-		b.Changes = append(b.Changes, ch)
+		changes = append(changes, ch)
 	}
+	b := NewBatch(nil, changes, nil)
 	_, err := DecodeBatch(b.AppendTo(nil))
 	wantIs(t, err, ErrFormat)
 	if !strings.Contains(err.Error(), "too many refs") {
 		t.Error(err)
 	}
-	b.Changes = b.Changes[1:]
-	b.Context = []Anchor{{Tip: Tip{Actor: actorOf(0), Seq: 1}}}
+	b = NewBatch([]Anchor{{Tip: Tip{Actor: actorOf(0), Seq: 1}}}, changes[1:], nil)
 	if _, err := DecodeBatch(b.AppendTo(nil)); err != nil {
 		t.Error(err)
 	}
@@ -249,7 +251,7 @@ func FuzzDecodeBatch(f *testing.F) {
 		if got := b.AppendTo(nil); !bytes.Equal(got, enc) {
 			t.Fatalf("%x decodes and encodes to %x", enc, got)
 		}
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			if err := ch.Validate(); err != nil {
 				t.Fatal(err)
 			}
@@ -270,11 +272,11 @@ func FuzzDecodeBatch(f *testing.F) {
 			}
 			return
 		}
-		accepted := c.Add(k)
-		if len(accepted) != len(b.Changes) || c.Len() != len(accepted) {
-			t.Fatalf("%d of %d changes accepted", len(accepted), len(b.Changes))
+		added := c.Add(k)
+		if added.Len() != b.Len() || c.Len() != added.Len() {
+			t.Fatalf("%d of %d changes accepted", added.Len(), b.Len())
 		}
-		if _, err := c.Check(c.BatchOf(accepted), nil); err != nil {
+		if _, err := c.Check(c.BatchOf(slices.Collect(added.All)), nil); err != nil {
 			t.Fatalf("own batch: %v", err)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
-	"sort"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -16,8 +15,12 @@ import (
 // in its causal history, so it never contradicts causality whatever the clocks say.
 type EffectiveTime uint64
 
-// effective returns the effective time of a change with the given Time whose history reaches after.
-func effective(time int64, after EffectiveTime) EffectiveTime {
+// effectiveOf returns the effective time of a change with the given Time whose history reaches after, or that
+// has none: it is the first.
+func effectiveOf(time int64, after EffectiveTime, first bool) EffectiveTime {
+	if first {
+		return EffectiveTime(time) << 16
+	}
 	return max(EffectiveTime(time)<<16, after+1)
 }
 
@@ -46,46 +49,17 @@ type ChangeInfo struct {
 // the causal graph of their ops, and keeps signatures. It is not safe for concurrent use while it
 // changes; any number of readers may share one that does not.
 //
-// Invariant: infos are in LV order and cover the graph; chains and order are parallel to the graph's actors.
+// Invariant: infos cover the graph; chains and order are parallel to the graph's actors.
 type Chains struct {
 	store  StoreID
 	graph  causal.Graph
-	starts []causal.LV // of each change, ascending
-	infos  infoTable   // parallel to starts
-	chains []chain     // by causal.ActorIndex
+	infos  infoTable
+	chains []chain // by causal.ActorIndex
 	order  []causal.ActorIndex
 	digest Hash
 	fresh  bool // digest is that of the tips
-}
 
-type changeInfo struct {
-	hash      Hash
-	time      int64
-	effective EffectiveTime
-	ordinal   uint32 // changes of its actor up to it
-	bytes     uint32 // about what they take; only differences count, so it may wrap
-	needed    bool   // another actor's change depends on it
-}
-
-// infoTable is a list of changeInfo that hardly moves what it holds while it grows, and takes
-// little room when it holds little.
-type infoTable struct {
-	chunks [][]changeInfo // of infoChunk each, but the last
-	len    int
-}
-
-const infoChunk = 1 << 9
-
-func (t *infoTable) at(i int) *changeInfo { return &t.chunks[i/infoChunk][i%infoChunk] }
-
-func (t *infoTable) add(info changeInfo) {
-	last := len(t.chunks) - 1
-	if t.len%infoChunk == 0 {
-		t.chunks = append(t.chunks, nil)
-		last++
-	}
-	t.chunks[last] = append(t.chunks[last], info)
-	t.len++
+	checker checker
 }
 
 // chain is what is known of one actor.
@@ -115,19 +89,12 @@ func (c *Chains) Graph() *causal.Graph { return &c.graph }
 func (c *Chains) Len() int { return c.infos.len }
 
 // change returns the index of the change that holds lv.
-func (c *Chains) change(lv causal.LV) int {
-	if n := len(c.starts); n > 0 && lv >= c.starts[n-1] {
-		return n - 1
-	}
-	return sort.Search(len(c.starts), func(i int) bool { return c.starts[i] > lv }) - 1
-}
+func (c *Chains) change(lv causal.LV) int { return c.infos.find(lv) }
 
 // span returns the local versions of the ops of change i.
 func (c *Chains) span(i int) causal.Span {
-	if i+1 < len(c.starts) {
-		return causal.Span{Start: c.starts[i], End: c.starts[i+1]}
-	}
-	return causal.Span{Start: c.starts[i], End: c.graph.Len()}
+	k, j := c.infos.at(i)
+	return k.span(j)
 }
 
 // find returns the index of the change that holds d.
@@ -169,8 +136,9 @@ func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
 
 // tip returns the Tip that ends in change i.
 func (c *Chains) tip(i int) Tip {
-	d := c.graph.Dot(c.span(i).End - 1)
-	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: c.infos.at(i).hash}
+	k, j := c.infos.at(i)
+	d := c.graph.Dot(k.span(j).End - 1)
+	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: k.hashes[j]}
 }
 
 // Tips returns the ends of all chains, sorted by actor, in a new slice.
@@ -202,17 +170,17 @@ func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
 	if !ok {
 		return Hash{}, false
 	}
-	return c.infos.at(i).hash, true
+	k, j := c.infos.at(i)
+	return k.hashes[j], true
 }
 
 // ChangeAt returns the change that lv, which must be in the graph, is an op of.
 func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
-	i := c.change(lv)
-	span := c.span(i)
+	k, i := c.infos.at(c.change(lv))
+	span := k.span(i)
 	dot := c.graph.Dot(span.End - 1)
 	_, signed := c.Signature(dot)
-	info := c.infos.at(i)
-	return ChangeInfo{Span: span, Dot: dot, Time: info.time, Effective: info.effective, Hash: info.hash, Signed: signed}
+	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Hash: k.hashes[i], Signed: signed}
 }
 
 // Later reports whether op a is later than op b: by effective time, then actor, seq and
@@ -222,75 +190,73 @@ func (c *Chains) Later(a, b causal.LV) bool {
 	if i == j {
 		return a > b
 	}
-	x, y := c.infos.at(i), c.infos.at(j)
-	if x.effective != y.effective {
-		return x.effective > y.effective
+	if x, y := c.effective(i), c.effective(j); x != y {
+		return x > y
 	}
 	// Changes of one actor never have the same effective time, so seq and hash decide nothing
 	// while each actor's log is a single chain.
 	return c.graph.Dot(a).Compare(c.graph.Dot(b)) > 0
 }
 
+// effective returns the effective time of change i.
+func (c *Chains) effective(i int) EffectiveTime {
+	k, j := c.infos.at(i)
+	return k.effective(j)
+}
+
 // EffectiveAfter returns the effective time of a change made at the given time by an author who saw parents.
 func (c *Chains) EffectiveAfter(parents []causal.LV, time int64) EffectiveTime {
 	var after EffectiveTime
 	for _, p := range parents {
-		after = max(after, c.infos.at(c.change(p)).effective)
+		after = max(after, c.effective(c.change(p)))
 	}
-	if len(parents) == 0 {
-		return EffectiveTime(time) << 16
-	}
-	return effective(time, after)
-}
-
-// Add makes what Check checked part of c, and returns the changes that were new, in causal order. It
-// cannot fail, but c must not have changed since the check.
-func (c *Chains) Add(k *Checked) []Accepted {
-	if k.base != c.graph.Len() {
-		panic(fmt.Sprintf("crdt: chains grew from %d to %d ops between Check and Add", k.base, c.graph.Len()))
-	}
-	c.starts = slices.Grow(c.starts, len(k.accepted))
-	for i := range k.accepted {
-		c.append(&k.accepted[i], k.parentsOf(i))
-		if s := k.sigOf[i]; s >= 0 {
-			c.AddSignature(k.sigs[s])
-		}
-	}
-	return k.accepted
+	return effectiveOf(time, after, len(parents) == 0)
 }
 
 // append adds a valid change whose Hash, Effective and Span are set.
 func (c *Chains) append(a *Accepted, parents []causal.LV) {
-	span, err := c.graph.Add(a.Actor, a.Seq, a.Span.Len(), parents)
-	if err != nil || span != a.Span {
-		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v, %v", a.Actor, a.Seq, a.Span, span, err))
-	}
-	ai, _ := c.graph.ActorIndex(a.Actor)
-	if int(ai) == len(c.chains) {
-		c.chains = append(c.chains, chain{last: -1})
-		at, _ := slices.BinarySearchFunc(c.order, a.Actor, func(i causal.ActorIndex, a causal.Actor) int {
-			return c.graph.Actor(i).Compare(a)
-		})
-		c.order = slices.Insert(c.order, at, ai)
-	}
-	ch := &c.chains[ai]
-	info := changeInfo{hash: a.Hash, time: a.Time, effective: a.Effective, ordinal: 1, bytes: uint32(a.wireSize())}
+	ch, ai := c.extend(a.Actor, a.Seq, a.Span, parents)
+	i := c.infos.len
+	var before changeCount
 	if ch.last >= 0 {
-		info.ordinal += c.infos.at(ch.last).ordinal
-		info.bytes += c.infos.at(ch.last).bytes
+		before = c.count(ch.last)
 	}
-	ch.last = c.infos.len
-	c.starts = append(c.starts, span.Start)
-	c.infos.add(info)
-	c.fresh = false
+	ch.last = i
+	k, j := c.infos.add(&a.Hash, a.Span, a.Time, a.Effective)
+	k.setCount(j, ai, before, a.wireSize())
 	for i := range a.Refs {
 		if a.Refs[i].Seq == 0 {
 			continue
 		}
-		if j, ok := c.findEnd(a.Refs[i]); ok {
-			c.infos.at(j).needed = true
+		if at, ok := c.findEnd(a.Refs[i]); ok {
+			k, j := c.infos.at(at)
+			k.setNeeded(j)
 		}
 	}
+}
+
+// extend adds ops of an actor to the graph, and returns the actor's chain.
+func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, parents []causal.LV) (*chain, causal.ActorIndex) {
+	span, err := c.graph.Add(actor, seq, want.Len(), parents)
+	if err != nil || span != want {
+		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v, %v", actor, seq, want, span, err))
+	}
+	c.fresh = false
+	ai, _ := c.graph.ActorIndex(actor)
+	if int(ai) == len(c.chains) {
+		c.chains = append(c.chains, chain{last: -1})
+		at, _ := slices.BinarySearchFunc(c.order, actor, func(i causal.ActorIndex, a causal.Actor) int {
+			return c.graph.Actor(i).Compare(a)
+		})
+		c.order = slices.Insert(c.order, at, ai)
+	}
+	return &c.chains[ai], ai
+}
+
+// count returns what of its actor there is up to change i, itself included.
+func (c *Chains) count(i int) changeCount {
+	k, j := c.infos.at(i)
+	return k.count(j)
 }
 
 // wireSize returns about what c takes in a batch, in bytes.
@@ -314,8 +280,9 @@ func (c *Chains) Author(ch *Change, parents []causal.LV) Accepted {
 	if own := c.chainOf(ch.Actor); own == nil {
 		prev = GenesisHash(c.store, ch.Actor)
 	} else {
-		prev, prevTime = c.infos.at(own.last).hash, c.infos.at(own.last).time
-		last := c.span(own.last).End - 1
+		k, i := c.infos.at(own.last)
+		prev, prevTime = k.hashes[i], k.time(i)
+		last := k.span(i).End - 1
 		if !slices.Contains(parents, last) {
 			parents = append(slices.Clone(parents), last)
 		}
@@ -389,11 +356,11 @@ func (c *Chains) thin(ch *chain) {
 	end := len(ch.sigs) - sigWindow
 	kept := ch.sigs[:ch.thinned]
 	for i := ch.thinned; i < end; i++ {
-		var before changeInfo
+		var before changeCount
 		if len(kept) > 0 {
-			before = *c.infos.at(kept[len(kept)-1].change)
+			before = c.count(kept[len(kept)-1].change)
 		}
-		if c.keeps(&before, ch.sigs[i], ch.sigs[i+1]) {
+		if c.keeps(before, ch.sigs[i], ch.sigs[i+1]) {
 			kept = append(kept, ch.sigs[i])
 		}
 	}
@@ -403,10 +370,12 @@ func (c *Chains) thin(ch *chain) {
 
 // keeps reports whether a signature is kept for good: another actor's change depends on
 // the change signed, or without it those before and after were too far apart.
-func (c *Chains) keeps(before *changeInfo, this, after keptSignature) bool {
-	next := c.infos.at(after.change)
-	return c.infos.at(this.change).needed ||
-		next.ordinal-before.ordinal > keepChanges || next.bytes-before.bytes > keepBytes
+func (c *Chains) keeps(before changeCount, this, after keptSignature) bool {
+	if k, i := c.infos.at(this.change); k.isNeeded(i) {
+		return true
+	}
+	next := c.count(after.change)
+	return next.changes-before.changes > keepChanges || next.bytes-before.bytes > keepBytes
 }
 
 // keptSigs returns the signatures of a batch that holds a's ops [from, to): the last one, and those that are
@@ -416,16 +385,16 @@ func (c *Chains) keptSigs(a causal.Actor, from, to causal.Seq) (out []Signature)
 	if own == nil {
 		return nil
 	}
-	var before changeInfo
+	var before changeCount
 	if i, ok := c.find(causal.Dot{Actor: a, Seq: from - 1}); ok {
-		before = *c.infos.at(i)
+		before = c.count(i)
 	}
 	i, _ := own.findSig(from)
 	for ; i < len(own.sigs) && own.sigs[i].seq < to; i++ {
 		k := own.sigs[i]
-		if last := i+1 == len(own.sigs) || own.sigs[i+1].seq >= to; last || c.keeps(&before, k, own.sigs[i+1]) {
+		if last := i+1 == len(own.sigs) || own.sigs[i+1].seq >= to; last || c.keeps(before, k, own.sigs[i+1]) {
 			out = append(out, Signature{Dot: causal.Dot{Actor: a, Seq: k.seq}, Sig: k.sig})
-			before = *c.infos.at(k.change)
+			before = c.count(k.change)
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/atollsync/atoll/crdt/causal"
@@ -46,28 +47,20 @@ func (e *ForkError) Error() string {
 	return fmt.Sprintf("crdt: fork: ours is %s, %s has %s", e.Ours, e.By, e.Theirs)
 }
 
-// Checked is a batch that Check found good, ready for Add.
+// Checked is a batch that Check found good, ready for Add. It is good until the next Check or Add.
 type Checked struct {
-	base     causal.LV // the graph's length when it was checked
-	accepted []Accepted
-	parents  []causal.LV // of all accepted changes
-	ends     []int       // of each one's, in parents
-	sigs     []Signature // those of the batch
-	sigOf    []int       // by accepted change: its signature's index in sigs, -1 for none
+	base    causal.LV // the graph's length when it was checked
+	links   []link    // what is new
+	parents []causal.LV
+	sigs    []Signature // those at what is new
+	changes int         // that are new
 }
 
 // Len returns the number of changes that are new.
-func (k *Checked) Len() int { return len(k.accepted) }
+func (k *Checked) Len() int { return k.changes }
 
-func (k *Checked) parentsOf(i int) []causal.LV {
-	start := 0
-	if i > 0 {
-		start = k.ends[i-1]
-	}
-	return k.parents[start:k.ends[i]]
-}
-
-// Check checks b against the chains, which it does not change, and returns it ready for Add. Changes that are already held are
+// Check checks b against the chains and returns it ready for Add. Nothing that others see of the chains changes, but room
+// of theirs is used: no two may check at a time. Changes that are already held are
 // skipped. If verify is nil no signature is asked for: only for batches from
 // one's own log. Errors, of which the first that applies is returned:
 //   - wrapping ErrInvalid: b breaks a rule, whatever the receiver holds;
@@ -76,7 +69,8 @@ func (k *Checked) parentsOf(i int) []causal.LV {
 //   - *MissingError: b builds on changes that are not held;
 //   - wrapping ErrInvalid: b breaks a rule that takes its causal history to tell.
 func (c *Chains) Check(b *Batch, verify Verify) (*Checked, error) {
-	k := &checker{c: c, b: b}
+	k := &c.checker
+	k.begin(c, b)
 	if err := k.checkFrame(); err != nil {
 		return nil, err
 	}
@@ -99,24 +93,32 @@ func (c *Chains) Check(b *Batch, verify Verify) (*Checked, error) {
 // hashes that start from its own Context. It is what a batch must pass to be evidence of a fork,
 // or to be worth waiting for what it builds on. Errors are the first two of Check.
 func VerifyAlone(store StoreID, b *Batch, verify Verify) error {
-	k := &checker{c: NewChains(store), b: b}
+	var k checker
+	k.begin(NewChains(store), b)
 	if err := k.checkFrame(); err != nil {
 		return err
 	}
 	return k.checkSigs(verify)
 }
 
-// checker is one run of Check.
+// checker is one run of Check. A Chains keeps one, so that small batches cost no allocations.
 type checker struct {
 	c       *Chains
 	b       *Batch
 	anchors []anchorUse // parallel to b.Context
-	actors  map[causal.Actor]*batchActor
-	byCh    []*batchActor // by change of the batch
-	hashes  []Hash        // by change
+	actors  []batchActor
+	index   map[causal.Actor]int // of actors, if there are more than fewActors
+	links   []link               // what the batch is made of, in its order
+	deps    []Hash
+	buf     []byte
 	fork    *ForkError
 	missing []causal.Dot
+	overlay overlay
+	out     Checked
 }
+
+// fewActors is the number up to which a batch's actors are found by looking at each.
+const fewActors = 8
 
 // anchorUse says who builds on an anchor.
 type anchorUse struct {
@@ -126,20 +128,45 @@ type anchorUse struct {
 
 // batchActor is an actor's part in a batch.
 type batchActor struct {
-	first   causal.Seq // of its first op here
-	next    causal.Seq
-	time    int64 // of its last change so far
-	hash    Hash
-	changes []int // its changes, ascending
-	held    int   // of which this many are held
-	prev    int   // while placing: its last change
+	causal.Actor
+	first causal.Seq // of its first op here
+	next  causal.Seq
+	time  int64 // of its last change so far
+	hash  Hash
+	links []int         // its links, ascending
+	held  causal.Seq    // what is below is held; 0: nothing of the actor is
+	lv    causal.LV     // while placing: of its last op so far, -1: none
+	last  EffectiveTime // and the effective time of its last change so far
+}
+
+// link is a change of a batch, or a typing.
+type link struct {
+	change   *Change // nil: typing
+	typing   *keystrokes
+	seq, end causal.Seq
+	actor    int // an index into actors
+	// Of a change:
+	hash      Hash
+	effective EffectiveTime
+	// Of a typing:
+	chunks []*infoChunk
+	// Once placed:
+	span       causal.Span // empty: held
+	parentsEnd int         // in Checked.parents
+}
+
+func (k *checker) begin(c *Chains, b *Batch) {
+	k.c, k.b, k.fork, k.missing = c, b, nil, nil
+	clear(k.index)
+	clear(k.links)
+	k.actors, k.links = k.actors[:0], k.links[:0]
 }
 
 // checkFrame checks what can be told from the batch alone and computes all hashes.
 func (k *checker) checkFrame() error {
 	b := k.b
-	if len(b.Changes) == 0 || len(b.Changes) > MaxBatchChanges {
-		return fmt.Errorf("%w: a batch of %d changes", ErrInvalid, len(b.Changes))
+	if b.n == 0 || b.n > MaxBatchChanges {
+		return fmt.Errorf("%w: a batch of %d changes", ErrInvalid, b.n)
 	}
 	for i := range b.Context {
 		a := &b.Context[i]
@@ -147,73 +174,128 @@ func (k *checker) checkFrame() error {
 			return fmt.Errorf("%w: context %s is out of range or not sorted", ErrInvalid, a.Dot())
 		}
 	}
-	k.anchors = make([]anchorUse, len(b.Context))
-	k.actors = make(map[causal.Actor]*batchActor)
-	k.byCh = make([]*batchActor, len(b.Changes))
-	k.hashes = make([]Hash, len(b.Changes))
-	var room []byte
-	var deps []Hash
-	var ba *batchActor
-	for i, ch := range b.Changes {
-		if err := ch.Validate(); err != nil {
+	k.anchors = slices.Grow(k.anchors[:0], len(b.Context))[:len(b.Context)]
+	clear(k.anchors)
+	for i := range b.parts {
+		p := &b.parts[i]
+		ai, err := k.actor(b.actorOf(p), b.seqOf(p))
+		if err != nil {
 			return err
 		}
-		if i == 0 || b.Changes[i-1].Actor != ch.Actor {
-			var err error
-			if ba, err = k.actor(ch); err != nil {
-				return err
+		if p.typing != nil {
+			err = k.addTyping(ai, p.typing)
+		} else {
+			for _, ch := range b.single[p.from:p.to] {
+				if err = k.addChange(ai, ch); err != nil {
+					break
+				}
 			}
 		}
-		if ch.Seq != ba.next {
-			return fmt.Errorf("%w: %s:%d where seq %d is next", ErrInvalid, ch.Actor, ch.Seq, ba.next)
+		if err != nil {
+			return err
 		}
-		deps = deps[:0]
-		for j := range ch.Refs {
-			if ch.Refs[j].Seq == 0 {
-				continue
-			}
-			h, err := k.depHash(ch.Refs[j], ch.Actor)
-			if err != nil {
-				return fmt.Errorf("%w: %s:%d: %s", ErrInvalid, ch.Actor, ch.Seq, err)
-			}
-			deps = append(deps, h)
-		}
-		k.hashes[i], room = ch.hashWith(room, &ba.hash, ba.time, deps)
-		ba.hash, ba.time = k.hashes[i], ch.Time
-		ba.next += causal.Seq(ch.Len())
-		ba.changes = append(ba.changes, i)
-		k.byCh[i] = ba
 	}
 	for i, u := range k.anchors {
 		a := &b.Context[i]
 		if !u.used {
 			return fmt.Errorf("%w: nothing builds on context %s", ErrInvalid, a.Dot())
 		}
-		if ba := k.actors[a.Actor]; ba != nil && a.Seq >= ba.first {
+		if ai, ok := k.find(a.Actor); ok && a.Seq >= k.actors[ai].first {
 			return fmt.Errorf("%w: context %s is inside the batch", ErrInvalid, a.Dot())
 		}
 	}
 	return nil
 }
 
-// actor returns the batchActor of ch's actor, a new one before its first change.
-func (k *checker) actor(ch *Change) (*batchActor, error) {
-	if ba := k.actors[ch.Actor]; ba != nil {
-		return ba, nil
+func (k *checker) addTyping(ai int, t *keystrokes) error {
+	ba := &k.actors[ai]
+	if t.seq != ba.next {
+		return fmt.Errorf("%w: %s:%d where seq %d is next", ErrInvalid, t.actor, t.seq, ba.next)
 	}
-	ba := &batchActor{first: ch.Seq, next: ch.Seq, prev: -1}
-	if ch.Seq == 1 {
-		ba.hash = GenesisHash(k.c.store, ch.Actor)
-	} else {
-		i, ok := k.anchor(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1})
-		if !ok {
-			return nil, fmt.Errorf("%w: %s:%d follows nothing in the batch's context", ErrInvalid, ch.Actor, ch.Seq)
+	chunks := t.hash(ba.hash, ba.time)
+	last := chunks[len(chunks)-1]
+	ba.hash, ba.time = last.hashes[len(last.hashes)-1], t.times.last
+	ba.next = t.end()
+	k.add(link{typing: t, seq: t.seq, end: ba.next, actor: ai, chunks: chunks})
+	return nil
+}
+
+func (k *checker) addChange(ai int, ch *Change) error {
+	if err := ch.Validate(); err != nil {
+		return err
+	}
+	ba := &k.actors[ai]
+	if ch.Seq != ba.next {
+		return fmt.Errorf("%w: %s:%d where seq %d is next", ErrInvalid, ch.Actor, ch.Seq, ba.next)
+	}
+	k.deps = k.deps[:0]
+	for j := range ch.Refs {
+		if ch.Refs[j].Seq == 0 {
+			continue
 		}
-		k.anchors[i] = anchorUse{true, ch.Actor}
+		h, err := k.depHash(ch.Refs[j], ch.Actor)
+		if err != nil {
+			return fmt.Errorf("%w: %s:%d: %s", ErrInvalid, ch.Actor, ch.Seq, err)
+		}
+		k.deps = append(k.deps, h)
+	}
+	ba.hash, k.buf = ch.hashWith(k.buf, &ba.hash, ba.time, k.deps)
+	ba.time = ch.Time
+	ba.next += causal.Seq(ch.Len())
+	k.add(link{change: ch, seq: ch.Seq, end: ba.next, actor: ai, hash: ba.hash})
+	return nil
+}
+
+func (k *checker) add(l link) {
+	ba := &k.actors[l.actor]
+	ba.links = append(ba.links, len(k.links))
+	k.links = append(k.links, l)
+}
+
+// find returns the index of a in k.actors.
+func (k *checker) find(a causal.Actor) (int, bool) {
+	if len(k.actors) > fewActors {
+		i, ok := k.index[a]
+		return i, ok
+	}
+	for i := range k.actors {
+		if k.actors[i].Actor == a {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// actor returns the index of an actor's batchActor, a new one before its first change, which starts at seq.
+func (k *checker) actor(a causal.Actor, seq causal.Seq) (int, error) {
+	if i, ok := k.find(a); ok {
+		return i, nil
+	}
+	var links []int
+	if n := len(k.actors); n < cap(k.actors) {
+		links = k.actors[:n+1][n].links[:0]
+	}
+	ba := batchActor{Actor: a, first: seq, next: seq, links: links, lv: -1}
+	if seq == 1 {
+		ba.hash = GenesisHash(k.c.store, a)
+	} else {
+		i, ok := k.anchor(causal.Dot{Actor: a, Seq: seq - 1})
+		if !ok {
+			return 0, fmt.Errorf("%w: %s:%d follows nothing in the batch's context", ErrInvalid, a, seq)
+		}
+		k.anchors[i] = anchorUse{true, a}
 		ba.hash, ba.time = k.b.Context[i].Hash, k.b.Context[i].Time
 	}
-	k.actors[ch.Actor] = ba
-	return ba, nil
+	k.actors = append(k.actors, ba)
+	if n := len(k.actors); n == fewActors+1 {
+		k.index = make(map[causal.Actor]int)
+		for i := range k.actors {
+			k.index[k.actors[i].Actor] = i
+		}
+	} else if n > fewActors {
+		k.index[a] = n - 1
+	}
+	return len(k.actors) - 1, nil
 }
 
 // anchor returns the index of d in the context.
@@ -223,11 +305,12 @@ func (k *checker) anchor(d causal.Dot) (int, bool) {
 
 // depHash returns the hash of dep, which a change of the given actor names.
 func (k *checker) depHash(dep causal.Dot, by causal.Actor) (Hash, error) {
-	if ba := k.actors[dep.Actor]; ba != nil && dep.Seq >= ba.first {
-		if i, ok := k.changeEnding(ba, dep.Seq); ok {
-			return k.hashes[i], nil
+	if ai, ok := k.find(dep.Actor); ok && dep.Seq >= k.actors[ai].first {
+		l, ok := k.ending(ai, dep.Seq)
+		if !ok {
+			return Hash{}, fmt.Errorf("dep %s is not the end of an earlier change", dep)
 		}
-		return Hash{}, fmt.Errorf("dep %s is not the end of an earlier change", dep)
+		return k.links[l].tipAt(dep.Actor, dep.Seq).Hash, nil
 	}
 	i, ok := k.anchor(dep)
 	if !ok {
@@ -239,65 +322,105 @@ func (k *checker) depHash(dep causal.Dot, by causal.Actor) (Hash, error) {
 	return k.b.Context[i].Hash, nil
 }
 
-// changeEnding returns which of ba's changes so far has seq as its last op.
-func (k *checker) changeEnding(ba *batchActor, seq causal.Seq) (int, bool) {
-	if seq == ba.next-1 && len(ba.changes) > 0 {
-		return ba.changes[len(ba.changes)-1], true
-	}
-	i, ok := slices.BinarySearchFunc(ba.changes, seq+1, func(i int, seq causal.Seq) int {
-		switch s := k.b.Changes[i].Seq; {
-		case s < seq:
-			return -1
-		case s > seq:
-			return 1
-		}
-		return 0
-	})
-	if !ok || i == 0 {
+// ending returns which link of an actor's so far has a change with seq as its last op.
+func (k *checker) ending(ai int, seq causal.Seq) (l int, ok bool) {
+	ba := &k.actors[ai]
+	if seq >= ba.next || seq < ba.first {
 		return 0, false
 	}
-	return ba.changes[i-1], true
+	l = k.linkOf(ba, seq)
+	return l, k.links[l].tipAt(ba.Actor, seq).Seq == seq
+}
+
+// linkOf returns which of an actor's links has the op seq.
+func (k *checker) linkOf(ba *batchActor, seq causal.Seq) int {
+	at := len(ba.links) - 1
+	if at > 0 && seq < k.links[ba.links[at]].seq {
+		at = sort.Search(at, func(i int) bool { return k.links[ba.links[i]].seq > seq }) - 1
+	}
+	return ba.links[at]
+}
+
+func (l *link) len() int {
+	if l.change != nil {
+		return 1
+	}
+	return l.typing.n
+}
+
+// at returns the change of l, a typing, that has the op seq: a chunk and the index there.
+func (l *link) at(seq causal.Seq) (*infoChunk, int) {
+	lv := l.chunks[0].start + causal.LV(seq-l.seq)
+	j := sort.Search(len(l.chunks), func(j int) bool { return l.chunks[j].start > lv }) - 1
+	return l.chunks[j], l.chunks[j].find(lv)
+}
+
+// tipAt returns the end of the change of l that has the op seq.
+func (l *link) tipAt(actor causal.Actor, seq causal.Seq) Tip {
+	if l.change != nil {
+		return Tip{Actor: actor, Seq: l.end - 1, Hash: l.hash}
+	}
+	k, i := l.at(seq)
+	return Tip{Actor: actor, Seq: l.seq + causal.Seq(k.span(i).End-l.chunks[0].start) - 1, Hash: k.hashes[i]}
+}
+
+// effectiveAt returns the effective time of the change of l, which is placed, that has the op seq.
+func (l *link) effectiveAt(seq causal.Seq) EffectiveTime {
+	if l.change != nil {
+		return l.effective
+	}
+	k, i := l.at(seq)
+	return k.effective(i)
 }
 
 // checkHeld compares the batch with the chains: it notes forks and what is missing, and
-// counts what is already held.
+// how much is already held.
 func (k *checker) checkHeld() error {
 	c := k.c
 	for i := range k.b.Context {
 		a := &k.b.Context[i]
-		if c.graph.Last(a.Actor) < a.Seq {
+		at, ok := c.find(a.Dot())
+		if !ok {
 			k.missing = append(k.missing, a.Dot())
 			continue
 		}
-		at, _ := c.find(a.Dot())
 		if ours := c.tip(at); ours != a.Tip {
 			k.noteFork(ours, a.Tip, k.anchors[i].by)
-		} else if c.infos.at(at).time != a.Time {
-			return fmt.Errorf("%w: context %s says time %d, not %d", ErrInvalid, a.Dot(), a.Time, c.infos.at(at).time)
+			continue
+		}
+		if held, j := c.infos.at(at); held.time(j) != a.Time {
+			return fmt.Errorf("%w: context %s says time %d, not %d", ErrInvalid, a.Dot(), a.Time, held.time(j))
 		}
 	}
-	for i, ch := range k.b.Changes {
-		ba := k.byCh[i]
-		if i != ba.changes[0] {
-			continue // each actor once
+	for i := range k.actors {
+		ba := &k.actors[i]
+		last := c.graph.Last(ba.Actor)
+		if last < ba.first {
+			continue
 		}
-		last := c.graph.Last(ch.Actor)
-		for _, j := range ba.changes {
-			ch := k.b.Changes[j]
-			if ch.Seq > last {
+		// A change binds all before it, so mostly the last one that may be held tells for all.
+		if theirs, same := k.compare(ba, min(last, ba.next-1)); same {
+			ba.held = theirs.Seq + 1
+			continue
+		}
+		for seq := ba.first; ; seq = ba.held {
+			theirs, same := k.compare(ba, seq)
+			if !same {
+				at, _ := c.find(causal.Dot{Actor: ba.Actor, Seq: seq})
+				k.noteFork(c.tip(at), theirs, ba.Actor)
 				break
 			}
-			at, _ := c.find(causal.Dot{Actor: ch.Actor, Seq: ch.Seq})
-			dot := ch.Dot()
-			theirs := Tip{Actor: dot.Actor, Seq: dot.Seq, Hash: k.hashes[j]}
-			if ours := c.tip(at); ours != theirs {
-				k.noteFork(ours, theirs, ch.Actor)
-				break
-			}
-			ba.held++
+			ba.held = theirs.Seq + 1
 		}
 	}
 	return nil
+}
+
+// compare returns the change of an actor in the batch that has the op seq, and whether it is the one held.
+func (k *checker) compare(ba *batchActor, seq causal.Seq) (theirs Tip, same bool) {
+	theirs = k.links[k.linkOf(ba, seq)].tipAt(ba.Actor, seq)
+	at, _ := k.c.find(causal.Dot{Actor: ba.Actor, Seq: seq})
+	return theirs, theirs == k.c.tip(at)
 }
 
 func (k *checker) noteFork(ours, theirs Tip, by causal.Actor) {
@@ -309,227 +432,146 @@ func (k *checker) noteFork(ours, theirs Tip, by causal.Actor) {
 // checkSigs checks that signatures are where they must be, and those at changes that are not held.
 func (k *checker) checkSigs(verify Verify) error {
 	sigs := k.b.Sigs
-	msg := SigningBytes(Hash{})
+	var msg []byte
+	k.out.sigs = k.out.sigs[:0]
 	for i := range sigs {
 		s := &sigs[i]
 		if i > 0 && sigs[i-1].Dot.Compare(s.Dot) >= 0 {
 			return fmt.Errorf("%w: signatures not sorted", ErrInvalid)
 		}
-		ba := k.actors[s.Dot.Actor]
-		at, ok := -1, false
-		if ba != nil {
-			at, ok = k.changeEnding(ba, s.Dot.Seq)
+		l := -1
+		ai, ok := k.find(s.Dot.Actor)
+		if ok {
+			l, ok = k.ending(ai, s.Dot.Seq)
 		}
 		if !ok {
 			return fmt.Errorf("%w: signature at %s, where no change of the batch ends", ErrInvalid, s.Dot)
 		}
-		if verify == nil || ba.held > 0 && at <= ba.changes[ba.held-1] {
+		if s.Dot.Seq < k.actors[ai].held {
 			continue
 		}
-		copy(msg[len(signingTag):], k.hashes[at][:])
-		if !verify(s.Dot.Actor.Device, msg, s.Sig[:]) {
-			return fmt.Errorf("%w: at %s", ErrSignature, s.Dot)
+		if verify != nil {
+			hash := k.links[l].tipAt(s.Dot.Actor, s.Dot.Seq).Hash
+			msg = append(append(msg[:0], signingTag...), hash[:]...)
+			if !verify(s.Dot.Actor.Device, msg, s.Sig[:]) {
+				return fmt.Errorf("%w: at %s", ErrSignature, s.Dot)
+			}
 		}
+		k.out.sigs = append(k.out.sigs, *s)
 	}
 	if verify == nil {
 		return nil
 	}
-	for i := range k.b.Changes {
-		ba := k.byCh[i]
-		if i != ba.changes[len(ba.changes)-1] || ba.held == len(ba.changes) {
+	for i := range k.actors {
+		ba := &k.actors[i]
+		if ba.held == ba.next {
 			continue
 		}
-		end := k.b.Changes[i].Dot()
-		if _, ok := k.sigAt(end); !ok {
+		end := causal.Dot{Actor: ba.Actor, Seq: ba.next - 1}
+		if _, ok := slices.BinarySearchFunc(sigs, end, func(s Signature, d causal.Dot) int { return s.Dot.Compare(d) }); !ok {
 			return fmt.Errorf("%w: none at %s", ErrSignature, end)
 		}
 	}
 	return nil
 }
 
-func (k *checker) sigAt(d causal.Dot) (int, bool) {
-	return slices.BinarySearchFunc(k.b.Sigs, d, func(s Signature, d causal.Dot) int { return s.Dot.Compare(d) })
-}
-
 // place gives the new changes their place in the graph. All they build on is held, on the
 // same chains, or in the batch.
 func (k *checker) place() (*Checked, error) {
-	c := k.c
-	fresh := len(k.b.Changes)
-	for i := range k.b.Changes {
-		if ba := k.byCh[i]; i == ba.changes[0] {
-			fresh -= ba.held
-		}
-	}
-	out := &Checked{
-		base:     c.graph.Len(),
-		accepted: make([]Accepted, 0, fresh),
-		parents:  make([]causal.LV, 0, 2*fresh),
-		ends:     make([]int, 0, fresh),
-		sigs:     k.b.Sigs,
-		sigOf:    make([]int, 0, fresh),
-	}
-	o := overlay{base: &c.graph, start: out.base}
-	placed := make([]int, len(k.b.Changes)) // by change: its index in out.accepted
+	out := &k.out
+	out.base, out.changes, out.parents = k.c.graph.Len(), 0, out.parents[:0]
+	o := &k.overlay
+	o.begin(&k.c.graph)
 	next := out.base
-	for i, ch := range k.b.Changes {
-		ba := k.byCh[i]
-		if ba.held > 0 && i <= ba.changes[ba.held-1] {
-			placed[i] = -1
-			continue
-		}
-		own := causal.LV(-1)
-		var after EffectiveTime
-		from := len(out.parents)
-		switch {
-		case ba.prev >= 0:
-			p := &out.accepted[ba.prev]
-			own, after = p.Span.End-1, p.Effective
-		case ch.Seq > 1:
-			last := c.chainOf(ch.Actor).last
-			own, after = c.span(last).End-1, c.infos.at(last).effective
-		}
-		if own >= 0 {
-			out.parents = append(out.parents, own)
-		}
-		for j := range ch.Refs {
-			d := ch.Refs[j]
-			if d.Seq == 0 {
+	for i := range k.links {
+		l := &k.links[i]
+		ba := &k.actors[l.actor]
+		if l.seq < ba.held {
+			if l.end <= ba.held {
+				l.parentsEnd = len(out.parents)
 				continue
 			}
-			dep, at := causal.LV(-1), -1
-			if da := k.actors[d.Actor]; da != nil && d.Seq >= da.first {
-				at, _ = k.changeEnding(da, d.Seq)
-				at = placed[at]
+			l.cutHeld(ba.held)
+		}
+		from := len(out.parents)
+		after := k.ownBefore(ba, l.seq)
+		if ba.lv >= 0 {
+			out.parents = append(out.parents, ba.lv)
+		}
+		if l.change != nil {
+			for _, d := range l.change.Refs {
+				if d.Seq == 0 {
+					continue
+				}
+				lv, e := k.placeOf(d)
+				out.parents, after = append(out.parents, lv), max(after, e)
 			}
-			if at >= 0 {
-				p := &out.accepted[at]
-				dep, after = p.Span.End-1, max(after, p.Effective)
-			} else {
-				held, _ := c.find(d)
-				dep, after = c.span(held).End-1, max(after, c.infos.at(held).effective)
-			}
-			out.parents = append(out.parents, dep)
 		}
 		parents := out.parents[from:]
-		if !o.maximal(parents, own) {
-			return nil, fmt.Errorf("%w: %s:%d: a dep is in the history of another", ErrInvalid, ch.Actor, ch.Seq)
+		if !o.maximal(parents, ba.lv) {
+			return nil, fmt.Errorf("%w: %s:%d: a dep is in the history of another", ErrInvalid, ba.Actor, l.seq)
 		}
-		span := causal.Span{Start: next, End: next + causal.LV(ch.Len())}
-		next = span.End
-		o.add(span, parents)
-		sig := -1
-		if at, ok := k.sigAt(ch.Dot()); ok {
-			sig = at
-		}
-		placed[i] = len(out.accepted)
-		ba.prev = len(out.accepted)
-		e := EffectiveTime(ch.Time) << 16
-		if len(parents) > 0 {
-			e = effective(ch.Time, after)
-		}
-		out.accepted = append(out.accepted, Accepted{Change: ch, Span: span, Effective: e, Hash: k.hashes[i]})
-		out.ends = append(out.ends, len(out.parents))
-		out.sigOf = append(out.sigOf, sig)
+		l.span = causal.Span{Start: next, End: next + causal.LV(l.end-l.seq)}
+		l.parentsEnd = len(out.parents)
+		next = l.span.End
+		o.add(l.span, parents)
+		out.changes += l.len()
+		ba.last = l.setEffective(after, len(parents) == 0)
+		ba.lv = l.span.End - 1
 	}
+	out.links = k.links
 	return out, nil
 }
 
-// overlay is a graph with the runs of a batch on top that are not part of it yet.
-type overlay struct {
-	base    *causal.Graph
-	start   causal.LV // of the first op on top
-	runs    []overlayRun
-	queue   []causal.LV
-	initial []causal.LV
+// ownBefore makes ba.lv that of the actor's op before seq, and returns the effective time of that op's change.
+func (k *checker) ownBefore(ba *batchActor, seq causal.Seq) EffectiveTime {
+	if ba.lv < 0 && seq > 1 {
+		held := k.c.chainOf(ba.Actor).last
+		ba.lv, ba.last = k.c.span(held).End-1, k.c.effective(held)
+	}
+	return ba.last
 }
 
-// overlayRun is a stretch of ops each of which but the first has the one before it as its only parent.
-type overlayRun struct {
-	causal.Span
-	parents []causal.LV
+// placeOf returns where d is, the last op of a change that is held or placed, and the change's effective time.
+func (k *checker) placeOf(d causal.Dot) (causal.LV, EffectiveTime) {
+	if ai, ok := k.find(d.Actor); ok && d.Seq >= max(k.actors[ai].first, k.actors[ai].held) {
+		l := &k.links[k.linkOf(&k.actors[ai], d.Seq)]
+		return l.span.Start + causal.LV(d.Seq-l.seq), l.effectiveAt(d.Seq)
+	}
+	lv, _ := k.c.graph.LV(d)
+	return lv, k.c.effective(k.c.change(lv))
 }
 
-// add puts the ops of span on top. It keeps parents.
-func (o *overlay) add(span causal.Span, parents []causal.LV) {
-	if n := len(o.runs); n > 0 && len(parents) == 1 && parents[0] == span.Start-1 {
-		o.runs[n-1].End = span.End
-		return
+// cutHeld takes the changes below seq out of l, a typing with some left.
+func (l *link) cutHeld(seq causal.Seq) {
+	k, i := l.at(seq - 1)
+	hash, time := k.hashes[i], k.time(i)
+	n := i + 1
+	for _, before := range l.chunks {
+		if before == k {
+			break
+		}
+		n += len(before.hashes)
 	}
-	o.runs = append(o.runs, overlayRun{span, parents})
+	l.typing, l.seq = l.typing.from(n), seq
+	l.chunks = l.typing.hash(hash, time)
 }
 
-// maximal reports whether no parent but own, which is -1 if there is none, is
-// in the history of another or named twice.
-func (o *overlay) maximal(parents []causal.LV, own causal.LV) bool {
-	deps := len(parents)
-	if own >= 0 {
-		deps--
+// setEffective gives the changes of l, which is placed, their effective times, given the greatest in the history of the
+// first, or that it has none, and returns the last one.
+func (l *link) setEffective(after EffectiveTime, first bool) EffectiveTime {
+	if l.change != nil {
+		l.effective = effectiveOf(l.change.Time, after, first)
+		return l.effective
 	}
-	if deps == 0 || deps == 1 && parents[len(parents)-1] > own {
-		return true
-	}
-	// Walk down from all parents at once: one that is met on the way is in another's history.
-	o.initial = append(o.initial[:0], parents...)
-	slices.Sort(o.initial)
-	least := o.initial[0]
-	if least == own {
-		least = o.initial[1]
-	}
-	o.queue = append(o.queue[:0], o.initial...)
-	isDep := func(lv causal.LV) bool {
-		_, ok := slices.BinarySearch(o.initial, lv)
-		return ok && lv != own
-	}
-	push := func(lv causal.LV) bool {
-		if isDep(lv) {
-			return false
-		}
-		if lv >= least {
-			if at, ok := slices.BinarySearch(o.queue, lv); !ok {
-				o.queue = slices.Insert(o.queue, at, lv)
-			}
-		}
-		return true
-	}
-	for n := len(o.queue); n > 0 && o.queue[n-1] >= o.start; n = len(o.queue) {
-		top := o.queue[n-1]
-		r := &o.runs[o.runAt(top)]
-		o.queue = o.queue[:n-1]
-		// What else is queued in the same run is in the history of top.
-		for n := len(o.queue); n > 0 && o.queue[n-1] >= r.Start; n = len(o.queue) {
-			if isDep(o.queue[n-1]) {
-				return false
-			}
-			o.queue = o.queue[:n-1]
-		}
-		for _, p := range r.parents {
-			if !push(p) {
-				return false
-			}
+	for _, k := range l.chunks {
+		k.start += l.span.Start
+		k.end += l.span.Start
+		for i := range k.hashes {
+			after = effectiveOf(k.time(i), after, first)
+			first = false
+			k.setEffective(i, after)
 		}
 	}
-	// The rest is in the graph below.
-	for i, lv := range o.queue {
-		if isDep(lv) && o.base.Contains(o.queue[i+1:], lv) {
-			return false
-		}
-	}
-	return true
-}
-
-func (o *overlay) runAt(lv causal.LV) int {
-	i, ok := slices.BinarySearchFunc(o.runs, lv, func(r overlayRun, lv causal.LV) int {
-		switch {
-		case r.End <= lv:
-			return -1
-		case r.Start > lv:
-			return 1
-		}
-		return 0
-	})
-	if !ok {
-		panic(fmt.Sprintf("crdt: local version %d is in no run of the batch", lv))
-	}
-	return i
+	return after
 }

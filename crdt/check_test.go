@@ -13,10 +13,19 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
+// looseBatch is a batch while it is being broken.
+type looseBatch struct {
+	Context []Anchor
+	Changes []*Change
+	Sigs    []Signature
+}
+
+func (b *looseBatch) batch() *Batch { return NewBatch(b.Context, b.Changes, b.Sigs) }
+
 // clone returns a batch that can be broken without breaking b.
-func (b *Batch) clone() *Batch {
-	out := &Batch{Context: slices.Clone(b.Context), Sigs: slices.Clone(b.Sigs)}
-	for _, ch := range b.Changes {
+func (b *Batch) clone() *looseBatch {
+	out := &looseBatch{Context: slices.Clone(b.Context), Sigs: slices.Clone(b.Sigs)}
+	for ch := range b.All {
 		c := *ch
 		c.Refs = slices.Clone(c.Refs)
 		c.Groups = slices.Clone(c.Groups)
@@ -39,7 +48,7 @@ func TestRealSignatures(t *testing.T) {
 	wantIs(t, err, ErrSignature) // a change belongs to one store
 	broken := b.clone()
 	broken.Sigs[0].Sig[3] ^= 1
-	_, err = NewChains(fixtureStore).Check(broken, VerifyEd25519)
+	_, err = NewChains(fixtureStore).Check(broken.batch(), VerifyEd25519)
 	wantIs(t, err, ErrSignature)
 }
 
@@ -48,13 +57,13 @@ func TestVerifyAlone(t *testing.T) {
 	if err := VerifyAlone(fixtureStore, b, quickVerify); err != nil {
 		t.Error(err)
 	}
-	wantIs(t, VerifyAlone(StoreID{9}, &Batch{Changes: b.Changes}, quickVerify), ErrInvalid)
+	wantIs(t, VerifyAlone(StoreID{9}, (&looseBatch{Changes: b.clone().Changes}).batch(), quickVerify), ErrInvalid)
 	bad := b.clone()
 	bad.Context[0].Hash[0]++
-	wantIs(t, VerifyAlone(fixtureStore, bad, quickVerify), ErrSignature)
+	wantIs(t, VerifyAlone(fixtureStore, bad.batch(), quickVerify), ErrSignature)
 	bad = b.clone()
 	bad.Sigs = bad.Sigs[1:2]
-	wantIs(t, VerifyAlone(fixtureStore, bad, quickVerify), ErrSignature)
+	wantIs(t, VerifyAlone(fixtureStore, bad.batch(), quickVerify), ErrSignature)
 }
 
 // Whatever is wrong with a batch, Check says so and leaves the chains as they were.
@@ -73,63 +82,64 @@ func TestCheckRefuses(t *testing.T) {
 		ia, ib = 1, 0
 	}
 	// resign makes the signatures good again, for what takes more than hashes to refuse.
-	resign := func(x *Batch) {
-		k := &checker{c: base.Chains, b: x}
+	resign := func(x *looseBatch) {
+		k := new(checker)
+		k.begin(base.Chains, x.batch())
 		if err := k.checkFrame(); err != nil {
 			t.Fatalf("resign: %v", err)
 		}
 		x.Sigs = nil
 		for i, ch := range x.Changes {
-			x.Sigs = append(x.Sigs, Signature{ch.Dot(), quickSign(ch.Actor.Device, SigningBytes(k.hashes[i]))})
+			x.Sigs = append(x.Sigs, Signature{ch.Dot(), quickSign(ch.Actor.Device, SigningBytes(k.links[i].hash))})
 		}
 		slices.SortFunc(x.Sigs, func(x, y Signature) int { return x.Dot.Compare(y.Dot) })
 	}
 	for _, tt := range []struct {
 		name   string
-		break_ func(*Batch)
+		break_ func(*looseBatch)
 		want   error
 		text   string
 	}{
-		{"empty", func(x *Batch) { x.Changes = nil }, ErrInvalid, "0 changes"},
-		{"context not sorted", func(x *Batch) { slices.Reverse(x.Context) }, ErrInvalid, "sorted"},
-		{"context twice", func(x *Batch) { x.Context = append(x.Context, x.Context[1]) }, ErrInvalid, "sorted"},
-		{"context out of range", func(x *Batch) { x.Context[0].Time = MaxTime + 1 }, ErrInvalid, "out of range"},
-		{"context nobody needs", func(x *Batch) {
+		{"empty", func(x *looseBatch) { x.Changes = nil }, ErrInvalid, "0 changes"},
+		{"context not sorted", func(x *looseBatch) { slices.Reverse(x.Context) }, ErrInvalid, "sorted"},
+		{"context twice", func(x *looseBatch) { x.Context = append(x.Context, x.Context[1]) }, ErrInvalid, "sorted"},
+		{"context out of range", func(x *looseBatch) { x.Context[0].Time = MaxTime + 1 }, ErrInvalid, "out of range"},
+		{"context nobody needs", func(x *looseBatch) {
 			x.Context = slices.Insert(x.Context, 0, Anchor{Tip: Tip{Seq: 1}})
 		}, ErrInvalid, "nothing builds on"},
-		{"context inside the batch", func(x *Batch) {
+		{"context inside the batch", func(x *looseBatch) {
 			x.Changes[1].Refs = nil
 			x.Changes[0].Refs = []causal.Dot{{Actor: a, Seq: 3}}
 			x.Context = slices.Insert(x.Context, ia+1, Anchor{Tip: Tip{Actor: a, Seq: 3}})
 			x.Changes = []*Change{x.Changes[0], x.Changes[2], x.Changes[1]}
 		}, ErrInvalid, "inside the batch"},
-		{"no previous change", func(x *Batch) { x.Context = slices.Delete(x.Context, ib, ib+1) }, ErrInvalid, "follows nothing"},
-		{"no dep in context", func(x *Batch) { x.Changes[2].Refs[0].Seq = 1 }, ErrInvalid, "neither earlier"},
-		{"a seq left out", func(x *Batch) { x.Changes = slices.Delete(x.Changes, 0, 1) }, ErrInvalid, ""},
-		{"not in causal order", func(x *Batch) { x.Changes[0], x.Changes[1] = x.Changes[1], x.Changes[0] }, ErrInvalid, ""},
-		{"a gap", func(x *Batch) { x.Changes[2].Seq++ }, ErrInvalid, "is next"},
-		{"a frame", func(x *Batch) { x.Changes[2].Groups = nil }, ErrInvalid, "no ops"},
-		{"a dep inside a change", func(x *Batch) { x.Changes[0].Groups[0].Len = 2; x.Changes[2].Seq++ }, ErrInvalid, "not the end"},
-		{"sigs not sorted", func(x *Batch) { slices.Reverse(x.Sigs) }, ErrInvalid, "sorted"},
-		{"a sig outside", func(x *Batch) { x.Sigs[0].Dot.Seq = 1 }, ErrInvalid, "no change of the batch ends"},
-		{"a sig inside a change", func(x *Batch) { x.Sigs[2*ib].Dot.Seq, x.Sigs = 100, x.Sigs[:2*ib+1] }, ErrInvalid, "no change of the batch ends"},
-		{"no sig at the end", func(x *Batch) {
+		{"no previous change", func(x *looseBatch) { x.Context = slices.Delete(x.Context, ib, ib+1) }, ErrInvalid, "follows nothing"},
+		{"no dep in context", func(x *looseBatch) { x.Changes[2].Refs[0].Seq = 1 }, ErrInvalid, "neither earlier"},
+		{"a seq left out", func(x *looseBatch) { x.Changes = slices.Delete(x.Changes, 0, 1) }, ErrInvalid, ""},
+		{"not in causal order", func(x *looseBatch) { x.Changes[0], x.Changes[1] = x.Changes[1], x.Changes[0] }, ErrInvalid, ""},
+		{"a gap", func(x *looseBatch) { x.Changes[2].Seq++ }, ErrInvalid, "is next"},
+		{"a frame", func(x *looseBatch) { x.Changes[2].Groups = nil }, ErrInvalid, "no ops"},
+		{"a dep inside a change", func(x *looseBatch) { x.Changes[0].Groups[0].Len = 2; x.Changes[2].Seq++ }, ErrInvalid, "not the end"},
+		{"sigs not sorted", func(x *looseBatch) { slices.Reverse(x.Sigs) }, ErrInvalid, "sorted"},
+		{"a sig outside", func(x *looseBatch) { x.Sigs[0].Dot.Seq = 1 }, ErrInvalid, "no change of the batch ends"},
+		{"a sig inside a change", func(x *looseBatch) { x.Sigs[2*ib].Dot.Seq, x.Sigs = 100, x.Sigs[:2*ib+1] }, ErrInvalid, "no change of the batch ends"},
+		{"no sig at the end", func(x *looseBatch) {
 			x.Sigs = slices.DeleteFunc(x.Sigs, func(s Signature) bool { return s.Dot.Actor == a })
 		}, ErrSignature, "none at"},
-		{"no sigs", func(x *Batch) { x.Sigs = nil }, ErrSignature, "none at"},
-		{"a bad sig", func(x *Batch) { x.Sigs[1].Sig[0]++ }, ErrSignature, "at "},
-		{"an op", func(x *Batch) { x.Changes[0].Groups = []Group{typed("notes", 1, "y")} }, ErrSignature, ""},
-		{"a slice name", func(x *Batch) { x.Changes[0].Groups[0].Slice = "other" }, ErrSignature, ""},
-		{"a time", func(x *Batch) { x.Changes[0].Time++ }, ErrSignature, ""},
-		{"a dep dropped", func(x *Batch) { x.Changes[1].Refs = nil }, ErrSignature, ""},
-		{"a dep turned to a mere name", func(x *Batch) { x.Changes[1].Refs[0].Seq = 0 }, ErrSignature, ""},
-		{"a hash in context", func(x *Batch) { x.Context[ia].Hash[0]++ }, ErrSignature, ""},
-		{"a time in context", func(x *Batch) { x.Context[ia].Time--; x.Changes[1].Time--; resign(x) }, ErrInvalid, "says time"},
-		{"a dep in the author's own history", func(x *Batch) {
+		{"no sigs", func(x *looseBatch) { x.Sigs = nil }, ErrSignature, "none at"},
+		{"a bad sig", func(x *looseBatch) { x.Sigs[1].Sig[0]++ }, ErrSignature, "at "},
+		{"an op", func(x *looseBatch) { x.Changes[0].Groups = []Group{typed("notes", 1, "y")} }, ErrSignature, ""},
+		{"a slice name", func(x *looseBatch) { x.Changes[0].Groups[0].Slice = "other" }, ErrSignature, ""},
+		{"a time", func(x *looseBatch) { x.Changes[0].Time++ }, ErrSignature, ""},
+		{"a dep dropped", func(x *looseBatch) { x.Changes[1].Refs = nil }, ErrSignature, ""},
+		{"a dep turned to a mere name", func(x *looseBatch) { x.Changes[1].Refs[0].Seq = 0 }, ErrSignature, ""},
+		{"a hash in context", func(x *looseBatch) { x.Context[ia].Hash[0]++ }, ErrSignature, ""},
+		{"a time in context", func(x *looseBatch) { x.Context[ia].Time--; x.Changes[1].Time--; resign(x) }, ErrInvalid, "says time"},
+		{"a dep in the author's own history", func(x *looseBatch) {
 			x.Changes[2].Refs[0].Seq = 2 // which b:2 saw already
 			resign(x)
 		}, ErrInvalid, "history of another"},
-		{"a dep in another's history", func(x *Batch) {
+		{"a dep in another's history", func(x *looseBatch) {
 			c := &Change{Actor: actorOf(2), Seq: 1, Groups: x.Changes[0].Groups, Refs: []causal.Dot{{Actor: a, Seq: 3}, {Actor: b, Seq: 1}}}
 			slices.SortFunc(c.Refs, causal.Dot.Compare)
 			x.Changes = append(x.Changes, c)
@@ -140,7 +150,7 @@ func TestCheckRefuses(t *testing.T) {
 			x := good.clone()
 			tt.break_(x)
 			before := base.fingerprint()
-			_, err := base.Check(x, quickVerify)
+			_, err := base.Check(x.batch(), quickVerify)
 			wantIs(t, err, tt.want)
 			if !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("error %q does not say %q", err, tt.text)
@@ -172,7 +182,7 @@ func TestCheckMissing(t *testing.T) {
 	// Only what is signed is worth waiting for.
 	bad := later.clone()
 	bad.Sigs[0].Sig[0]++
-	_, err = o.Check(bad, quickVerify)
+	_, err = o.Check(bad.batch(), quickVerify)
 	wantIs(t, err, ErrSignature)
 	if err := o.receive(h.BatchOf(h.log[:3])); err != nil {
 		t.Fatal(err)
@@ -181,7 +191,7 @@ func TestCheckMissing(t *testing.T) {
 		t.Errorf("%v, digests %v and %v", err, o.Digest(), h.Digest())
 	}
 	// Again, whole and in part: nothing is new, and nothing is asked of the signatures.
-	for _, b := range []*Batch{later, h.BatchOf(h.log), bad} {
+	for _, b := range []*Batch{later, h.BatchOf(h.log), bad.batch()} {
 		if k, err := o.Check(b, quickVerify); err != nil || k.Len() != 0 {
 			t.Errorf("%d new, %v", k.Len(), err)
 		}
@@ -251,7 +261,7 @@ func TestForks(t *testing.T) {
 	// A batch that is not signed accuses nobody.
 	bad := theirs.BatchOf(theirs.log[1:2]).clone()
 	bad.Sigs[0].Sig[0]++
-	_, err = ours.Check(bad, quickVerify)
+	_, err = ours.Check(bad.batch(), quickVerify)
 	wantIs(t, err, ErrSignature)
 }
 
@@ -273,7 +283,7 @@ func TestMaximalDeps(t *testing.T) {
 			if len(changes) == 0 {
 				return nil
 			}
-			b := &Batch{Changes: changes}
+			b := &looseBatch{Changes: changes}
 			inside := map[causal.Dot]bool{}
 			add := func(d causal.Dot) {
 				if d.Seq > 0 && !inside[d] && !slices.ContainsFunc(b.Context, func(a Anchor) bool { return a.Dot() == d }) {
@@ -289,9 +299,9 @@ func TestMaximalDeps(t *testing.T) {
 				}
 			}
 			slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
-			k, err := c.Check(b, nil)
+			k, err := c.Check(b.batch(), nil)
 			if err == nil {
-				for _, a := range c.Add(k) {
+				for a := range c.Add(k).All {
 					hashes[a.Dot()] = a.Hash
 				}
 			}

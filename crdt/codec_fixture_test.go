@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -102,7 +103,7 @@ func (h *holder) receive(b *Batch) error {
 	if err != nil {
 		return err
 	}
-	h.log = append(h.log, h.Add(k)...)
+	h.log = slices.AppendSeq(h.log, h.Add(k).All)
 	return nil
 }
 
@@ -127,9 +128,9 @@ func (h *holder) pull(t interface{ Fatalf(string, ...any) }, o *holder, maxBytes
 
 // fingerprint is everything about a Chains that a failed Check must leave alone.
 func (c *Chains) fingerprint() string {
-	s := fmt.Sprintln(c.Tips(), c.graph.Len(), c.graph.Heads(), c.starts, c.infos.len, c.order)
-	for i := range c.infos.len {
-		s += fmt.Sprintln(*c.infos.at(i))
+	s := fmt.Sprintln(c.Tips(), c.graph.Len(), c.graph.Heads(), c.infos.len, c.order)
+	for _, k := range c.infos.chunks {
+		s += fmt.Sprintln(*k)
 	}
 	for i := range c.chains {
 		s += fmt.Sprintln(c.chains[i])

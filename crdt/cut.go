@@ -90,7 +90,7 @@ func (k *cutter) read(maxBytes, maxChanges int) (more bool, err error) {
 			if n := len(k.changes); n > 0 && a.Span.Start < k.changes[n-1].Span.End {
 				return true // it began in the span before
 			}
-			size, items := a.wireSize(), len(a.Refs)+len(a.Groups)
+			size, items := a.wireSize(), a.items()
 			full = len(k.changes) > 0 &&
 				(k.bytes+size > maxBytes || len(k.changes) == maxChanges || k.items+items > MaxBatchItems)
 			if full {
@@ -267,7 +267,7 @@ func (k *cutter) closure(seed causal.Dot) ([]Accepted, error) {
 			err = k.each(span, func(a Accepted) bool {
 				taken = append(taken, a)
 				bytes += a.wireSize()
-				items += len(a.Refs) + len(a.Groups)
+				items += a.items()
 				for i := range a.Refs {
 					if a.Refs[i].Seq > 0 {
 						signed = signed && need(a.Refs[i])
@@ -315,14 +315,14 @@ func contains(spans []causal.Span, lv causal.LV) bool {
 // for each actor, without gaps. Context and signatures come from c: the last one of each actor, and
 // those that are kept for good. A receiver takes the batch only if each actor's last change here is signed.
 func (c *Chains) BatchOf(changes []Accepted) *Batch {
-	b := &Batch{Changes: make([]*Change, len(changes))}
+	b := new(Batch)
 	type part struct{ first, next causal.Seq }
 	parts := make(map[causal.Actor]*part)
 	var actors []causal.Actor
 	outside := make(map[causal.Dot]bool)
 	var p *part
 	for i, a := range changes {
-		b.Changes[i] = a.Change
+		b.Append(a.Change)
 		if i == 0 || changes[i-1].Actor != a.Actor {
 			if p = parts[a.Actor]; p == nil {
 				p = &part{first: a.Seq, next: a.Seq}
@@ -348,7 +348,8 @@ func (c *Chains) BatchOf(changes []Accepted) *Batch {
 		if !ok {
 			panic(fmt.Sprintf("crdt: batch builds on %s, which is not held", d))
 		}
-		b.Context = append(b.Context, Anchor{Tip: c.tip(i), Time: c.infos.at(i).time})
+		k, j := c.infos.at(i)
+		b.Context = append(b.Context, Anchor{Tip: c.tip(i), Time: k.time(j)})
 	}
 	slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	slices.SortFunc(actors, causal.Actor.Compare)

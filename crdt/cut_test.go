@@ -33,14 +33,14 @@ func TestCutCloses(t *testing.T) {
 				t.Fatalf("cut %v: %v, %v", missing, b, err)
 			}
 			var all []causal.Span
-			for _, ch := range b.Changes {
+			for ch := range b.All {
 				lv, _ := h.graph.LV(ch.Dot())
 				all = append(all, h.ChangeAt(lv).Span)
 			}
 			if got := joined(append(all, rest...)); !slices.Equal(got, joined(missing)) {
 				t.Fatalf("batch %v and rest %v of %v", all, rest, missing)
 			}
-			if len(b.Changes) > maxChanges {
+			if b.Len() > maxChanges {
 				grown++
 			}
 			if err := o.receive(b); err != nil {
@@ -142,7 +142,7 @@ func TestCutUnsigned(t *testing.T) {
 	h.author(actorOf(0), 2, typed("notes", 0, "x"))
 	all := []causal.Span{{Start: 0, End: 2}}
 	b, rest, err := h.Cut(h, all, 0, 0)
-	if err != nil || len(b.Changes) != 1 || !slices.Equal(rest, []causal.Span{{Start: 1, End: 2}}) {
+	if err != nil || b.Len() != 1 || !slices.Equal(rest, []causal.Span{{Start: 1, End: 2}}) {
 		t.Fatalf("%v, %v, %v", b, rest, err)
 	}
 	b, rest, err = h.Cut(h, rest, 0, 0)
@@ -161,18 +161,18 @@ func TestCutGap(t *testing.T) {
 		h.commit(actorOf(0), int64(i))
 	}
 	b, rest, err := h.Cut(h, []causal.Span{{Start: 0, End: 2}, {Start: 4, End: 6}}, 0, 0)
-	if err != nil || len(b.Changes) != 2 || !slices.Equal(rest, []causal.Span{{Start: 4, End: 6}}) {
+	if err != nil || b.Len() != 2 || !slices.Equal(rest, []causal.Span{{Start: 4, End: 6}}) {
 		t.Fatalf("%v, %v, %v", b, rest, err)
 	}
 	b, rest, err = h.Cut(h, rest, 0, 0)
-	if err != nil || len(b.Changes) != 2 || len(rest) != 0 || len(b.Context) != 1 {
+	if err != nil || b.Len() != 2 || len(rest) != 0 || len(b.Context) != 1 {
 		t.Fatalf("%v, %v, %v", b, rest, err)
 	}
 	// A span that begins inside a change takes it whole.
 	long := h.author(actorOf(0), 9, typed("notes", 0, "long"))
 	h.sign(long)
 	b, rest, err = h.Cut(h, []causal.Span{{Start: long.Span.Start + 2, End: long.Span.End}}, 0, 0)
-	if err != nil || len(b.Changes) != 1 || b.Changes[0] != long.Change || len(rest) != 0 {
+	if err != nil || b.Len() != 1 || b.single[0] != long.Change || len(rest) != 0 {
 		t.Fatalf("%v, %v, %v", b, rest, err)
 	}
 }
@@ -237,8 +237,8 @@ func TestCutManyActors(t *testing.T) {
 		if b == nil {
 			break
 		}
-		if len(b.Changes) > 50 {
-			t.Fatalf("a batch of %d changes", len(b.Changes))
+		if b.Len() > 50 {
+			t.Fatalf("a batch of %d changes", b.Len())
 		}
 		if err := o.receive(b); err != nil {
 			t.Fatal(err)

@@ -1,11 +1,11 @@
 package crdt
 
-// Limits of format version 1. They are part of the format: whether a change is
+// Limits of format version 2. They are part of the format: whether a change is
 // accepted, and whether an op is void, must come out the same on every replica
 // for ever, so a new value needs a new format version.
 const (
 	// FormatVersion is the version of the encoding of changes and batches.
-	FormatVersion = 1
+	FormatVersion = 2
 
 	// Framing: a change beyond these is refused by every replica.
 
@@ -27,10 +27,10 @@ const (
 	// before it allocates. A single change of any permitted size fits.
 
 	MaxBatchBytes    = 16 << 20
-	MaxBatchChanges  = 1 << 16
+	MaxBatchChanges  = 1 << 18
 	MaxBatchActors   = 1 << 16
 	MaxBatchSegments = 1 << 17
-	MaxBatchItems    = 1 << 19 // refs and slices of all its changes
+	MaxBatchItems    = 1 << 19 // refs and slices of all its changes that are not in columns, and 7 for each of those
 )
 
 // Targets for cutting batches, not limits: a batch ends at the first kept signature

@@ -43,7 +43,7 @@ func (p *Pending) Add(b *Batch, missing []causal.Dot, size int) bool {
 		return false
 	}
 	for i := range p.waiting {
-		if w := &p.waiting[i]; w.size == size && len(w.batch.Changes) == len(b.Changes) && slices.Equal(w.batch.Sigs, b.Sigs) {
+		if w := &p.waiting[i]; w.size == size && w.batch.Len() == b.Len() && slices.Equal(w.batch.Sigs, b.Sigs) {
 			return false
 		}
 	}

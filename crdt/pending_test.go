@@ -10,7 +10,7 @@ import (
 )
 
 func signedBatch(n int) *Batch {
-	return &Batch{Changes: []*Change{{}}, Sigs: []Signature{{Dot: causal.Dot{Actor: actorOfZero, Seq: causal.Seq(n)}}}}
+	return NewBatch(nil, []*Change{{}}, []Signature{{Dot: causal.Dot{Actor: actorOfZero, Seq: causal.Seq(n)}}})
 }
 
 func TestPending(t *testing.T) {

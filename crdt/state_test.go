@@ -174,7 +174,7 @@ func checkAt(t *rapid.T, d *device) {
 		if err != nil {
 			t.Fatalf("check: %v", err)
 		}
-		for _, a := range fresh.Add(k) {
+		for a := range fresh.Add(k).All {
 			want.ApplyQuietly(a)
 		}
 		if got.Digest() != want.Digest() || got.JSON() != want.JSON() || !slices.Equal(got.Version(), d.graph.Version(heads)) {

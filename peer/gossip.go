@@ -359,8 +359,8 @@ func (s *Store) anyNew(messages []replica.Message) bool {
 			if err != nil {
 				return true // Step says what is wrong with it
 			}
-			for _, c := range b.Changes {
-				if d := c.Dot(); d.Seq > g.Last(d.Actor) {
+			for run := range b.Runs {
+				if run.End > g.Last(run.Actor)+1 {
 					return true
 				}
 			}

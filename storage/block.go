@@ -145,16 +145,8 @@ func decodeStored(s storedBatch) (*crdt.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if changes, ops := len(b.Changes), countOps(b); changes != s.changes || ops != s.ops {
+	if changes, ops := b.Len(), b.Ops(); changes != s.changes || ops != s.ops {
 		return nil, fmt.Errorf("it holds %d changes of %d ops, its record says %d of %d", changes, ops, s.changes, s.ops)
 	}
 	return b, nil
-}
-
-func countOps(b *crdt.Batch) int {
-	n := 0
-	for _, ch := range b.Changes {
-		n += ch.Len()
-	}
-	return n
 }

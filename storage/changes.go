@@ -30,7 +30,7 @@ func (l *Log) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
 		}
 		lv := r.span.Start
 		for _, b := range batches {
-			for _, ch := range b.Changes {
+			for ch := range b.All {
 				s := causal.Span{Start: lv, End: lv + causal.LV(ch.Len())}
 				lv = s.End
 				if s.End <= at {

@@ -145,7 +145,7 @@ func (l *Log) pack(blocks []Block) (contents []*recordContent, decoded [][]*crdt
 			size = 0
 		}
 		n := len(contents) - 1
-		s := storedBatch{ops: countOps(batch), changes: len(batch.Changes), data: b.Batch}
+		s := storedBatch{ops: batch.Ops(), changes: batch.Len(), data: b.Batch}
 		contents[n].batches = append(contents[n].batches, s)
 		contents[n].blocks++
 		decoded[n] = append(decoded[n], batch)

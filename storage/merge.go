@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt"
@@ -150,9 +151,7 @@ func (l *Log) join(parts []blockRecord) (content *recordContent, n int, err erro
 			return nil, 0, err
 		}
 		for _, b := range decoded {
-			for _, ch := range b.Changes {
-				items += len(ch.Refs) + len(ch.Groups)
-			}
+			items += b.Items()
 		}
 		if items > crdt.MaxBatchActors/2 {
 			break
@@ -168,7 +167,7 @@ func (l *Log) join(parts []blockRecord) (content *recordContent, n int, err erro
 	if err := sameChanges(batches, data); err != nil {
 		return nil, 0, err
 	}
-	stored := storedBatch{ops: countOps(merged), changes: len(merged.Changes), data: data}
+	stored := storedBatch{ops: merged.Ops(), changes: merged.Len(), data: data}
 	return &recordContent{position: parts[0].span.Start, blocks: blocks, batches: []storedBatch{stored}}, n, nil
 }
 
@@ -179,20 +178,20 @@ func sameChanges(batches []*crdt.Batch, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("the merged batch: %w", err)
 	}
-	i := 0
+	next, stop := iter.Pull(got.All)
+	defer stop()
 	for _, b := range batches {
-		for _, want := range b.Changes {
-			if i == len(got.Changes) {
+		for want := range b.All {
+			have, ok := next()
+			if !ok {
 				return errors.New("the merged batch lacks changes")
 			}
-			have := got.Changes[i]
 			if have.Dot() != want.Dot() || have.Seq != want.Seq || !bytes.Equal(have.HashedBytes(nil, 0), want.HashedBytes(nil, 0)) {
 				return fmt.Errorf("the merged batch changes %s", want.Dot())
 			}
-			i++
 		}
 	}
-	if i < len(got.Changes) {
+	if _, more := next(); more {
 		return errors.New("the merged batch has more changes")
 	}
 	return nil
@@ -210,9 +209,9 @@ func joinBatches(parts []*crdt.Batch, needed func(causal.Dot) bool) *crdt.Batch 
 				out.Context = append(out.Context, a)
 			}
 		}
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			inside[ch.Dot()] = true
-			out.Changes = append(out.Changes, ch)
+			out.Append(ch)
 		}
 		for _, s := range b.Sigs {
 			sigs[s.Dot] = s
@@ -220,7 +219,7 @@ func joinBatches(parts []*crdt.Batch, needed func(causal.Dot) bool) *crdt.Batch 
 	}
 	slices.SortFunc(out.Context, func(a, b crdt.Anchor) int { return a.Dot().Compare(b.Dot()) })
 	out.Context = slices.CompactFunc(out.Context, func(a, b crdt.Anchor) bool { return a.Dot() == b.Dot() })
-	for _, d := range keptSignatures(out.Changes, func(d causal.Dot) bool { _, ok := sigs[d]; return ok }, needed) {
+	for _, d := range keptSignatures(out, func(d causal.Dot) bool { _, ok := sigs[d]; return ok }, needed) {
 		out.Sigs = append(out.Sigs, sigs[d])
 	}
 	return out
@@ -229,7 +228,7 @@ func joinBatches(parts []*crdt.Batch, needed func(causal.Dot) bool) *crdt.Batch 
 // keptSignatures returns, sorted, the changes of a batch whose signatures are kept: those that other actors'
 // changes depend on, each actor's last, and of the others as many as it takes for an actor's to be no further
 // apart than keepChanges and keepBytes.
-func keptSignatures(changes []*crdt.Change, signed, needed func(causal.Dot) bool) []causal.Dot {
+func keptSignatures(b *crdt.Batch, signed, needed func(causal.Dot) bool) []causal.Dot {
 	type progress struct {
 		changes, bytes int // since the last one kept
 		candidate      causal.Dot
@@ -238,7 +237,7 @@ func keptSignatures(changes []*crdt.Change, signed, needed func(causal.Dot) bool
 	}
 	actors := make(map[causal.Actor]*progress)
 	var out []causal.Dot
-	for _, ch := range changes {
+	for ch := range b.All {
 		p := actors[ch.Actor]
 		if p == nil {
 			p = new(progress)
@@ -304,7 +303,7 @@ func (l *Log) depIndex() (*depIndex, error) {
 
 func (x *depIndex) add(batches []*crdt.Batch) {
 	for _, b := range batches {
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			for _, r := range ch.Refs {
 				if r.Seq == 0 {
 					continue

@@ -216,7 +216,7 @@ func TestKeptSignatures(t *testing.T) {
 		"larger than 64 KiB":  {row(3, 100<<10), all, none, []causal.Seq{1, 2, 3}},
 	} {
 		var got []causal.Seq
-		for _, d := range keptSignatures(test.changes, test.signed, test.needed) {
+		for _, d := range keptSignatures(crdt.NewBatch(nil, test.changes, nil), test.signed, test.needed) {
 			got = append(got, d.Seq)
 		}
 		if len(got) != len(test.want) {

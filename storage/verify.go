@@ -76,10 +76,10 @@ func (l *Log) verifyRecord(r blockRecord, chains *crdt.Chains, verify crdt.Verif
 			return l.db.damage(r.key(l.prefix), "batch %d: %v", i, err)
 		}
 		accepted := chains.Add(checked)
-		if len(accepted) != len(b.Changes) {
-			return l.db.damage(r.key(l.prefix), "batch %d: %d of its %d changes are in the log before it", i, len(b.Changes)-len(accepted), len(b.Changes))
+		if accepted.Len() != b.Len() {
+			return l.db.damage(r.key(l.prefix), "batch %d: %d of its %d changes are in the log before it", i, b.Len()-accepted.Len(), b.Len())
 		}
-		for _, a := range accepted {
+		for a := range accepted.All {
 			if a.Span.Start != at {
 				return fmt.Errorf("chains were not empty: change %s got local version %d, want %d", a.Dot(), a.Span.Start, at)
 			}
@@ -92,7 +92,7 @@ func (l *Log) verifyRecord(r blockRecord, chains *crdt.Chains, verify crdt.Verif
 			}
 		}
 		report.Batches++
-		report.Changes += len(b.Changes)
+		report.Changes += b.Len()
 		report.Ops += content.batches[i].ops
 		report.Signatures += len(b.Sigs)
 		report.Bytes += int64(len(content.batches[i].data))

@@ -109,7 +109,7 @@ func (r *benchReplica) take(b *crdt.Batch) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range r.chains.Add(checked) {
+	for a := range r.chains.Add(checked).All {
 		r.state.ApplyQuietly(a)
 	}
 	return nil

@@ -27,11 +27,11 @@ func (e *engine) deliver(changes ...*crdt.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	checked, err := e.chains.Check(&crdt.Batch{Context: e.context(changes), Changes: changes}, nil)
+	checked, err := e.chains.Check(crdt.NewBatch(e.context(changes), changes, nil), nil)
 	if err != nil {
 		return err
 	}
-	for _, a := range e.chains.Add(checked) {
+	for a := range e.chains.Add(checked).All {
 		e.state.Apply(a)
 	}
 	return nil

@@ -54,7 +54,7 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 		return nil
 	case k != nil:
 		whole := m.Batch
-		if k.Len() != len(b.Changes) {
+		if k.Len() != b.Len() {
 			whole = nil // some were held already, or refused
 		}
 		r.add(k, whole)
@@ -82,10 +82,8 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 // batchEnds returns the last op of each actor in b, by actor.
 func batchEnds(b *crdt.Batch) []causal.Dot {
 	var out causal.VersionVector
-	for i, ch := range b.Changes {
-		if i+1 == len(b.Changes) || b.Changes[i+1].Actor != ch.Actor {
-			out = append(out, ch.Dot())
-		}
+	for run := range b.Runs {
+		out = append(out, causal.Dot{Actor: run.Actor, Seq: run.End - 1})
 	}
 	slices.SortFunc(out, func(a, b causal.Dot) int { return b.Compare(a) })
 	out = slices.CompactFunc(out, func(a, b causal.Dot) bool { return a.Actor == b.Actor })
@@ -112,11 +110,11 @@ func (r *Replica) check(b *crdt.Batch) (*crdt.Checked, remainder, error) {
 		}
 		rest.forks = append(rest.forks, Fork{Actor: fork.Ours.Actor, Ours: fork.Ours, Theirs: fork.Theirs, By: fork.By})
 		pruned := prune(rest.batch, fork.Theirs.Dot())
-		if len(pruned.Changes) == 0 {
+		if pruned.Len() == 0 {
 			return nil, rest, nil
 		}
-		if len(pruned.Changes) >= len(rest.batch.Changes) {
-			panic(fmt.Sprintf("replica: nothing in a batch of %d changes builds on the fork at %s", len(rest.batch.Changes), fork.Theirs))
+		if pruned.Len() >= rest.batch.Len() {
+			panic(fmt.Sprintf("replica: nothing in a batch of %d changes builds on the fork at %s", rest.batch.Len(), fork.Theirs))
 		}
 		rest.batch = pruned
 	}
@@ -130,16 +128,16 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 		return
 	}
 	r.seal()
-	accepted := r.chains.Add(k)
-	for _, a := range accepted {
+	added := r.chains.Add(k)
+	first := len(r.source.unstable)
+	for a := range added.All {
 		r.out.events = append(r.out.events, r.state.Apply(a))
+		r.source.unstable = append(r.source.unstable, a)
 	}
-	r.source.unstable = append(r.source.unstable, accepted...)
-	span := causal.Span{Start: accepted[0].Span.Start, End: r.graph.Len()}
 	if whole == nil {
-		whole = r.chains.BatchOf(accepted).AppendTo(nil)
+		whole = r.chains.BatchOf(r.source.unstable[first:]).AppendTo(nil)
 	}
-	r.addBlock(span, whole)
+	r.addBlock(added.Span(), whole)
 }
 
 // addPending takes in the batches for which everything has come, until there is none.

@@ -182,7 +182,7 @@ func prune(b *crdt.Batch, dot causal.Dot) *crdt.Batch {
 	for again := true; again; {
 		again = false
 		last := make(map[causal.Actor]causal.Seq) // the last signature of what is left
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			d := ch.Dot()
 			if out(d) {
 				continue
@@ -196,7 +196,7 @@ func prune(b *crdt.Batch, dot causal.Dot) *crdt.Batch {
 				last[ch.Actor] = d.Seq
 			}
 		}
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			if d := ch.Dot(); !out(d) && d.Seq > last[ch.Actor] {
 				end[ch.Actor] = ch.Seq
 				again = true
@@ -206,11 +206,11 @@ func prune(b *crdt.Batch, dot causal.Dot) *crdt.Batch {
 	rest := &crdt.Batch{}
 	first := make(map[causal.Actor]causal.Seq)
 	needed := make(map[causal.Dot]bool)
-	for _, ch := range b.Changes {
+	for ch := range b.All {
 		if out(ch.Dot()) {
 			continue
 		}
-		rest.Changes = append(rest.Changes, ch)
+		rest.Append(ch)
 		if _, ok := first[ch.Actor]; !ok {
 			first[ch.Actor] = ch.Seq
 			needed[causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1}] = true

@@ -196,12 +196,12 @@ func TestStepRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	renamed := &crdt.Batch{Context: b.Context, Sigs: b.Sigs}
-	for _, ch := range b.Changes {
+	for ch := range b.All {
 		c := *ch
 		c.Time++
-		renamed.Changes = append(renamed.Changes, &c)
+		renamed.Append(&c)
 	}
-	unsigned := &crdt.Batch{Context: b.Context, Changes: b.Changes}
+	unsigned := crdt.NewBatch(b.Context, slices.Collect(b.All), nil)
 	for _, c := range []struct {
 		what   string
 		m      replica.Message

@@ -28,7 +28,7 @@ func (l *MemoryLog) Append(blocks ...Block) error {
 		if err != nil {
 			return fmt.Errorf("replica: append: %w", err)
 		}
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			span := causal.Span{Start: next, End: next + causal.LV(ch.Len())}
 			changes = append(changes, crdt.Accepted{Change: ch, Span: span})
 			next = span.End

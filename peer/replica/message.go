@@ -184,21 +184,17 @@ func describeBatch(b *crdt.Batch) string {
 	var out strings.Builder
 	out.WriteByte('{')
 	runs := 0
-	for i := 0; i < len(b.Changes); {
-		first, last := b.Changes[i], b.Changes[i]
-		for i++; i < len(b.Changes) && b.Changes[i].Actor == first.Actor && b.Changes[i].Seq == last.Dot().Seq+1; i++ {
-			last = b.Changes[i]
-		}
+	for run := range b.Runs {
 		if runs > 0 {
 			out.WriteByte(' ')
 		}
 		if runs == maxShown {
-			fmt.Fprintf(&out, "and more, %d changes", len(b.Changes))
+			fmt.Fprintf(&out, "and more, %d changes", b.Len())
 			break
 		}
-		fmt.Fprintf(&out, "%s:%d", first.Actor, first.Seq)
-		if end := last.Dot().Seq; end != first.Seq {
-			fmt.Fprintf(&out, "-%d", end)
+		fmt.Fprintf(&out, "%s:%d", run.Actor, run.Seq)
+		if last := run.End - 1; last != run.Seq {
+			fmt.Fprintf(&out, "-%d", last)
 		}
 		runs++
 	}

@@ -136,7 +136,7 @@ func (r *Replica) Restore(block []byte) error {
 	if err != nil {
 		return fmt.Errorf("replica: restore: %w", err)
 	}
-	for _, a := range r.chains.Add(k) {
+	for a := range r.chains.Add(k).All {
 		r.state.ApplyQuietly(a)
 	}
 	r.source.stable = r.graph.Len()

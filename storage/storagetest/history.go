@@ -121,7 +121,7 @@ func Read(l *storage.Log) ([]crdt.Accepted, error) {
 		if err != nil {
 			return fmt.Errorf("block %d: %w", number, err)
 		}
-		for _, ch := range b.Changes {
+		for ch := range b.All {
 			span := causal.Span{Start: at, End: at + causal.LV(ch.Len())}
 			loaded = append(loaded, crdt.Accepted{Change: ch, Span: span})
 			at = span.End

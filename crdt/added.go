@@ -1,0 +1,120 @@
+package crdt
+
+import (
+	"fmt"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Added is what Add made part of a Chains: changes, in causal order, those that were typed in columns. It is immutable.
+type Added struct {
+	parts []addedPart
+	n     int
+	span  causal.Span
+}
+
+// addedPart is a change, or a typing.
+type addedPart struct {
+	Accepted // of a typing: Span only
+	typing   *keystrokes
+	chunks   []*infoChunk
+}
+
+// Len returns the number of changes.
+func (a *Added) Len() int { return a.n }
+
+// Span returns the local versions of their ops.
+func (a *Added) Span() causal.Span { return a.span }
+
+// All yields the changes, in causal order, until yield returns false. They may be kept; those in columns are made anew each time.
+func (a *Added) All(yield func(Accepted) bool) {
+	for i := range a.parts {
+		p := &a.parts[i]
+		if p.typing == nil {
+			if !yield(p.Accepted) {
+				return
+			}
+			continue
+		}
+		chunks, j := p.chunks, 0
+		ok := p.typing.changes(func(ch *Change) bool {
+			if j == len(chunks[0].hashes) {
+				chunks, j = chunks[1:], 0
+			}
+			k := chunks[0]
+			acc := Accepted{Change: ch, Span: k.span(j), Effective: k.effective(j), Hash: k.hashes[j]}
+			j++
+			return yield(acc)
+		})
+		if !ok {
+			return
+		}
+	}
+}
+
+// Add makes what Check checked part of c, and returns the changes that were new. It
+// cannot fail, but c must not have changed since the check.
+func (c *Chains) Add(k *Checked) *Added {
+	if k.base != c.graph.Len() {
+		panic(fmt.Sprintf("crdt: chains grew from %d to %d ops between Check and Add", k.base, c.graph.Len()))
+	}
+	out := &Added{n: k.changes, span: causal.Span{Start: k.base, End: k.base}}
+	fresh := 0
+	for i := range k.links {
+		if k.links[i].span.End > 0 {
+			fresh++
+		}
+	}
+	out.parts = make([]addedPart, 0, fresh)
+	from := 0
+	for i := range k.links {
+		l := &k.links[i]
+		parents := k.parents[from:l.parentsEnd]
+		from = l.parentsEnd
+		if l.span.End == 0 {
+			continue // held
+		}
+		out.span.End = l.span.End
+		if l.change != nil {
+			acc := Accepted{Change: l.change, Span: l.span, Effective: l.effective, Hash: l.hash}
+			c.append(&acc, parents)
+			out.parts = append(out.parts, addedPart{Accepted: acc})
+			continue
+		}
+		c.addTyping(l, parents)
+		out.parts = append(out.parts, addedPart{Accepted: Accepted{Span: l.span}, typing: l.typing, chunks: l.chunks})
+	}
+	for _, s := range k.sigs {
+		c.AddSignature(s)
+	}
+	c.checker.begin(c, nil)
+	return out
+}
+
+// adoptFrom is the number of changes from which a typing's chunks become those of the chains as they are.
+const adoptFrom = 128
+
+// addTyping adds the changes of l, a typing.
+func (c *Chains) addTyping(l *link, parents []causal.LV) {
+	t := l.typing
+	ch, ai := c.extend(t.actor, t.seq, l.span, parents)
+	var before changeCount
+	if ch.last >= 0 {
+		before = c.count(ch.last)
+	}
+	ch.last = c.infos.len + t.n - 1
+	for _, k := range l.chunks {
+		n := len(k.hashes)
+		if n < adoptFrom {
+			for i := range k.hashes {
+				in, j := c.infos.add(&k.hashes[i], k.span(i), k.time(i), k.effective(i))
+				in.setCount(j, ai, before, typedBytes)
+				before = in.count(j)
+			}
+			continue
+		}
+		k.actor, k.before = ai, before
+		c.infos.adopt(k)
+		before = k.count(n - 1)
+	}
+}

@@ -1,0 +1,388 @@
+package crdt
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// DecodeBatch reads a batch from exactly b. It accepts only what AppendTo writes, checks
+// every length before it allocates, and checks the frame of every change, but neither
+// hashes nor signatures: that is Chains.Check. The batch refers to b, which must not be written to any
+// more. Errors wrap ErrFormat.
+func DecodeBatch(b []byte) (*Batch, error) {
+	if len(b) > MaxBatchBytes {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, len(b), MaxBatchBytes)
+	}
+	d := batchDecoder{batch: new(Batch)}
+	for _, part := range []struct {
+		name string
+		read func([]byte) ([]byte, bool)
+	}{
+		{"header", d.readHeader},
+		{"actors", d.readActors},
+		{"context", d.readContext},
+		{"segments", d.readSegments},
+		{"signatures", d.readSigs},
+	} {
+		rest, ok := part.read(b)
+		if !ok {
+			if d.reason == "" {
+				d.reason = "truncated, not canonical or out of range"
+			}
+			return nil, fmt.Errorf("%w: %s: %s", ErrFormat, part.name, d.reason)
+		}
+		b = rest
+	}
+	if len(b) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes after the end", ErrFormat, len(b))
+	}
+	if slices.Contains(d.used, false) {
+		return nil, fmt.Errorf("%w: actors: one is not used", ErrFormat)
+	}
+	return d.batch, nil
+}
+
+// batchDecoder reads the parts of a batch in order.
+type batchDecoder struct {
+	batch  *Batch
+	reason string // why the last part was not read, if more is known than that
+	actors []causal.Actor
+	used   []bool
+	seqs   []causal.Seq // by actor: of its next change
+	times  []int64      // by actor: Time of its last change so far
+	refs   []causal.Dot // room for Refs
+	groups []Group      // room for Groups
+	items  int          // refs and groups so far
+	left   int          // changes still to be read
+	slices []string     // slice names seen lately
+}
+
+func (d *batchDecoder) readHeader(b []byte) ([]byte, bool) {
+	n, b, ok := readArray(b)
+	if !ok || n != 5 {
+		return nil, false
+	}
+	version, b, ok := readUint(b)
+	if ok && version != FormatVersion {
+		d.reason = fmt.Sprintf("format version %d, this program reads %d", version, FormatVersion)
+	}
+	return b, ok && version == FormatVersion
+}
+
+func (d *batchDecoder) readActors(b []byte) ([]byte, bool) {
+	n, b, ok := readArray(b)
+	if !ok || n > MaxBatchActors || n > len(b)/(2+causal.ActorSize) {
+		return nil, false
+	}
+	d.actors = make([]causal.Actor, n)
+	for i := range d.actors {
+		var data []byte
+		if data, b, ok = readBin(b); !ok {
+			return nil, false
+		}
+		a, err := causal.ActorFromBytes(data)
+		if err != nil {
+			return nil, false
+		}
+		if i > 0 && d.actors[i-1].Compare(a) >= 0 {
+			d.reason = "not sorted"
+			return nil, false
+		}
+		d.actors[i] = a
+	}
+	d.used = make([]bool, n)
+	d.seqs = make([]causal.Seq, n)
+	for i := range d.seqs {
+		d.seqs[i] = 1
+	}
+	d.times = make([]int64, n)
+	return b, true
+}
+
+// readActor reads an index into the table of actors.
+func (d *batchDecoder) readActor(b []byte) (int, []byte, bool) {
+	i, b, ok := readUint(b)
+	if !ok || i >= uint64(len(d.actors)) {
+		return 0, nil, false
+	}
+	d.used[i] = true
+	return int(i), b, true
+}
+
+func readSeq(b []byte) (causal.Seq, []byte, bool) {
+	seq, b, ok := readUint(b)
+	return causal.Seq(seq), b, ok && seq <= MaxSeq
+}
+
+func (d *batchDecoder) readContext(b []byte) ([]byte, bool) {
+	n, b, ok := readArray(b)
+	const least = 1 + 1 + 2 + 32 + 1
+	if !ok || n%4 != 0 || n/4 > len(b)/least {
+		return nil, false
+	}
+	d.batch.Context = makeSlice[Anchor](n / 4)
+	last := -1
+	for i := range d.batch.Context {
+		a := &d.batch.Context[i]
+		var ai int
+		if ai, b, ok = d.readActor(b); !ok {
+			return nil, false
+		}
+		a.Actor = d.actors[ai]
+		if a.Seq, b, ok = readSeq(b); !ok || a.Seq < 1 {
+			return nil, false
+		}
+		var hash []byte
+		if hash, b, ok = readBin(b); !ok || len(hash) != len(a.Hash) {
+			return nil, false
+		}
+		copy(a.Hash[:], hash)
+		if a.Time, b, ok = readInt(b); !ok || a.Time < 0 || a.Time > MaxTime {
+			return nil, false
+		}
+		if ai < last || ai == last && d.batch.Context[i-1].Seq >= a.Seq {
+			d.reason = "not sorted"
+			return nil, false
+		}
+		last = ai
+		d.seqs[ai], d.times[ai] = a.Seq+1, a.Time
+	}
+	return b, true
+}
+
+// changeItems is what a change counts for MaxBatchItems beside its refs and slices.
+const changeItems = 7
+
+// leastChange is the size of the smallest change: no refs, a time, one slice without name and ops.
+const leastChange = 1 + 1 + 1 + 1 + 1 + 2
+
+func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
+	n, b, ok := readArray(b)
+	if !ok || n == 0 || n%3 != 0 || n/3 > MaxBatchSegments || n/3 > len(b)/(1+1+2+leastChange) {
+		return nil, false
+	}
+	for range n / 3 {
+		var ai int
+		if ai, b, ok = d.readActor(b); !ok {
+			return nil, false
+		}
+		var count uint64
+		if count, b, ok = readUint(b); !ok || count < 1 || count > MaxBatchChanges || len(b) == 0 {
+			return nil, false
+		}
+		if d.batch.n+int(count) > MaxBatchChanges {
+			d.reason = "too many changes"
+			return nil, false
+		}
+		if b[0]&0xf0 == mpFixArr {
+			b, ok = d.readTyping(b, ai, int(count))
+		} else {
+			b, ok = d.readSingle(b, ai, int(count))
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	return b, true
+}
+
+// readTyping reads a segment of count changes in columns.
+func (d *batchDecoder) readTyping(b []byte, ai, count int) ([]byte, bool) {
+	t, b, ok := readKeystrokes(b, d.actors[ai], d.seqs[ai], d.times[ai], count)
+	if !ok {
+		d.reason = fmt.Sprintf("columns from %s:%d on are truncated, not canonical or out of range", d.actors[ai], d.seqs[ai])
+		return nil, false
+	}
+	if d.batch.joins(t) {
+		d.reason = "columns that go on with the changes before them"
+		return nil, false
+	}
+	d.batch.parts = append(d.batch.parts, batchPart{typing: t})
+	d.batch.n += count
+	d.seqs[ai], d.times[ai] = t.end(), t.times.last
+	return b, true
+}
+
+// joins reports whether the last changes of b belong in one typing with t, which follows them.
+func (b *Batch) joins(t *keystrokes) bool {
+	if len(b.parts) == 0 {
+		return false
+	}
+	if p := b.parts[len(b.parts)-1].typing; p != nil {
+		return p.actor == t.actor && p.slice == t.slice && bytes.Equal(p.path, t.path)
+	}
+	last := b.single[len(b.single)-1]
+	return last.Actor == t.actor && b.countTail() > 0 && last.Groups[0].Slice == t.slice && bytes.Equal(b.tail.path, t.path)
+}
+
+// readSingle reads a segment of count changes one by one.
+func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
+	batch := d.batch
+	if n := len(batch.parts); n > 0 && batch.parts[n-1].typing == nil && batch.actorOf(&batch.parts[n-1]) == d.actors[ai] {
+		d.reason = "two of one actor in a row"
+		return nil, false
+	}
+	data, b, ok := readBin(b)
+	if !ok || count > len(data)/leastChange || !d.count(changeItems*count) {
+		return nil, false
+	}
+	if batch.single == nil {
+		batch.single = make([]*Change, 0, count)
+	}
+	slab := make([]Change, count)
+	for i := range slab {
+		ch := &slab[i]
+		d.left = count - i
+		if data, ok = d.readChange(data, ai, ch); !ok {
+			if d.reason == "" {
+				d.reason = fmt.Sprintf("change %s:%d is truncated, not canonical or out of range", ch.Actor, ch.Seq)
+			}
+			return nil, false
+		}
+		if batch.Append(ch); len(batch.single) == 0 || batch.single[len(batch.single)-1] != ch {
+			d.reason = "changes one by one that belong in columns"
+			return nil, false
+		}
+	}
+	if len(data) > 0 {
+		d.reason = "bytes after the last change"
+		return nil, false
+	}
+	return b, true
+}
+
+// readChange reads ch, the next change of the actor with index ai.
+func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
+	ch.Actor, ch.Seq = d.actors[ai], d.seqs[ai]
+	n, b, ok := readArray(b)
+	if !ok || n%2 != 0 || n/2 > MaxRefs || n > len(b) || !d.count(n/2) {
+		return nil, false
+	}
+	if n > 0 {
+		ch.Refs = take(&d.refs, n/2, d.left)
+		for i := range ch.Refs {
+			var ri int
+			if ri, b, ok = d.readActor(b); !ok {
+				return nil, false
+			}
+			ch.Refs[i].Actor = d.actors[ri]
+			if ch.Refs[i].Seq, b, ok = readSeq(b); !ok {
+				return nil, false
+			}
+		}
+	}
+	delta, b, ok := readInt(b)
+	if !ok || delta < -MaxTime || delta > MaxTime {
+		return nil, false
+	}
+	ch.Time = d.times[ai] + delta
+	n, b, ok = readArray(b)
+	if !ok || n%3 != 0 || n/3 > MaxGroups || !d.count(n/3) {
+		return nil, false
+	}
+	ch.Groups = take(&d.groups, n/3, d.left)
+	length := 0
+	for i := range ch.Groups {
+		g := &ch.Groups[i]
+		var name []byte
+		if name, b, ok = readStr(b); !ok || len(name) > MaxSliceName {
+			return nil, false
+		}
+		g.Slice = d.intern(name)
+		n, rest, ok := readUint(b)
+		if !ok || n < 1 || n > MaxChangeLen {
+			return nil, false
+		}
+		g.Len = int(n)
+		length += g.Len
+		if g.Ops, b, ok = readBin(rest); !ok {
+			return nil, false
+		}
+	}
+	if err := ch.Validate(); err != nil {
+		d.reason = err.Error()
+		return nil, false
+	}
+	d.seqs[ai] += causal.Seq(length)
+	d.times[ai] = ch.Time
+	return b, true
+}
+
+// count adds n to the refs and groups of the batch, which take more memory than
+// bytes and so have a limit of their own.
+func (d *batchDecoder) count(n int) bool {
+	d.items += n
+	if d.items > MaxBatchItems {
+		d.reason = "too many refs and slices"
+		return false
+	}
+	return true
+}
+
+// intern returns name as a string, without allocating if it was seen lately.
+func (d *batchDecoder) intern(name []byte) string {
+	for i := len(d.slices) - 1; i >= 0; i-- {
+		if d.slices[i] == string(name) {
+			return d.slices[i]
+		}
+	}
+	s := string(name)
+	if len(d.slices) == 16 {
+		d.slices = d.slices[:copy(d.slices, d.slices[1:])]
+	}
+	d.slices = append(d.slices, s)
+	return s
+}
+
+func (d *batchDecoder) readSigs(b []byte) ([]byte, bool) {
+	n, b, ok := readArray(b)
+	const least = 1 + 1 + 2 + 64
+	if !ok || n%3 != 0 || n/3 > len(b)/least {
+		return nil, false
+	}
+	d.batch.Sigs = makeSlice[Signature](n / 3)
+	last := -1
+	for i := range d.batch.Sigs {
+		s := &d.batch.Sigs[i]
+		var ai int
+		if ai, b, ok = d.readActor(b); !ok {
+			return nil, false
+		}
+		s.Dot.Actor = d.actors[ai]
+		if s.Dot.Seq, b, ok = readSeq(b); !ok || s.Dot.Seq < 1 {
+			return nil, false
+		}
+		var sig []byte
+		if sig, b, ok = readBin(b); !ok || len(sig) != len(s.Sig) {
+			return nil, false
+		}
+		copy(s.Sig[:], sig)
+		if ai < last || ai == last && d.batch.Sigs[i-1].Dot.Seq >= s.Dot.Seq {
+			d.reason = "not sorted"
+			return nil, false
+		}
+		last = ai
+	}
+	return b, true
+}
+
+// take cuts n items off room, which it refills in pieces for the left changes that may still want some.
+func take[T any](room *[]T, n, left int) []T {
+	if len(*room) < n {
+		*room = make([]T, max(n, min(left, 256)))
+	}
+	out := (*room)[:n:n]
+	*room = (*room)[n:]
+	return out
+}
+
+// makeSlice returns n zero items, nil if there are none.
+func makeSlice[T any](n int) []T {
+	if n == 0 {
+		return nil
+	}
+	return make([]T, n)
+}

@@ -1,0 +1,201 @@
+package crdt
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// infoTable holds what a Chains remembers of its changes, in LV order, in chunks of columns. A column that would say
+// nothing is left out, so that a keystroke takes little more than its hash.
+//
+// Invariant: the changes of a chunk follow each other in LV order without gaps, as do the chunks.
+type infoTable struct {
+	chunks []*infoChunk
+	len    int
+}
+
+// maxChunk is the most changes in a chunk that was made at once, and openChunk in one that grows.
+const (
+	maxChunk  = 1 << 10
+	openChunk = 1 << 9
+)
+
+type infoChunk struct {
+	first      int       // index of its first change
+	start, end causal.LV // of its ops
+	hashes     []Hash
+	starts     []uint32 // of each change, less start; nil while each is one op
+	base       int64    // Times are given less this
+	times      []uint32
+	late       []EffectiveTime // nil while each follows from the Time alone
+	// before and counts say what of its actor comes before each change. While counts is nil all are of one actor and count as
+	// typed ones: only the first is given.
+	before changeCount
+	counts []changeCount
+	actor  causal.ActorIndex
+	needed []uint64 // bits of changes that another actor's change depends on; nil while there is none
+}
+
+// changeCount counts an actor's changes, and about what they take in a batch in bytes. Only
+// differences count, so it may wrap.
+type changeCount struct{ changes, bytes uint32 }
+
+// typedBytes is what a small change counts as, whatever it takes.
+const typedBytes = 16
+
+// fits reports whether a change that starts at lv, made at time, can be added to k as far as its columns reach.
+func (k *infoChunk) fits(lv causal.LV, time int64) bool {
+	return lv-k.start <= math.MaxUint32 && time >= k.base && time-k.base <= math.MaxUint32
+}
+
+// add adds a change that starts at lv.
+func (k *infoChunk) add(hash *Hash, lv causal.LV, time int64) {
+	if off := uint32(lv - k.start); k.starts == nil && off != uint32(len(k.hashes)) {
+		k.starts = make([]uint32, len(k.hashes), cap(k.hashes)+1)
+		for i := range k.starts {
+			k.starts[i] = uint32(i)
+		}
+		k.starts = append(k.starts, off)
+	} else if k.starts != nil {
+		k.starts = append(k.starts, off)
+	}
+	k.hashes = append(k.hashes, *hash)
+	k.times = append(k.times, uint32(time-k.base))
+}
+
+// addLate gives the last change without one its effective time.
+func (k *infoChunk) setEffective(i int, e EffectiveTime) {
+	if k.late == nil {
+		if e == EffectiveTime(k.time(i))<<16 {
+			return
+		}
+		k.late = make([]EffectiveTime, i, cap(k.hashes))
+		for j := range k.late {
+			k.late[j] = EffectiveTime(k.time(j)) << 16
+		}
+	}
+	k.late = append(k.late, e)
+}
+
+func (k *infoChunk) time(i int) int64 { return k.base + int64(k.times[i]) }
+
+func (k *infoChunk) effective(i int) EffectiveTime {
+	if k.late != nil {
+		return k.late[i]
+	}
+	return EffectiveTime(k.time(i)) << 16
+}
+
+// span returns the local versions of the ops of change i of k.
+func (k *infoChunk) span(i int) causal.Span {
+	s := causal.Span{Start: k.start + causal.LV(i), End: k.start + causal.LV(i) + 1}
+	if k.starts != nil {
+		s.Start = k.start + causal.LV(k.starts[i])
+	}
+	if i+1 == len(k.hashes) {
+		s.End = k.end
+	} else if k.starts != nil {
+		s.End = k.start + causal.LV(k.starts[i+1])
+	}
+	return s
+}
+
+// find returns the change of k that holds lv.
+func (k *infoChunk) find(lv causal.LV) int {
+	off := lv - k.start
+	if k.starts == nil {
+		return min(int(off), len(k.hashes)-1)
+	}
+	return sort.Search(len(k.starts), func(i int) bool { return causal.LV(k.starts[i]) > off }) - 1
+}
+
+// count returns what of its actor there is up to change i of k, itself included.
+func (k *infoChunk) count(i int) changeCount {
+	if k.counts != nil {
+		return k.counts[i]
+	}
+	n := uint32(i + 1)
+	return changeCount{k.before.changes + n, k.before.bytes + n*typedBytes}
+}
+
+// setCount gives change i of k, its last, of the given actor and size, its count. before is that of the actor's previous change.
+func (k *infoChunk) setCount(i int, actor causal.ActorIndex, before changeCount, size int) {
+	if i == 0 {
+		k.actor, k.before = actor, before
+	}
+	small := size <= 2*typedBytes
+	if k.counts == nil {
+		if small && k.actor == actor {
+			return
+		}
+		counts := make([]changeCount, i, cap(k.hashes))
+		for j := range counts {
+			counts[j] = k.count(j)
+		}
+		k.counts = counts
+	}
+	if small {
+		size = typedBytes
+	}
+	k.counts = append(k.counts, changeCount{before.changes + 1, before.bytes + uint32(size)})
+}
+
+func (k *infoChunk) isNeeded(i int) bool {
+	return i/64 < len(k.needed) && k.needed[i/64]>>(i%64)&1 == 1
+}
+
+func (k *infoChunk) setNeeded(i int) {
+	if n := i/64 + 1; len(k.needed) < n {
+		k.needed = append(k.needed, make([]uint64, n-len(k.needed))...)
+	}
+	k.needed[i/64] |= 1 << (i % 64)
+}
+
+// at returns where change i is: the chunk, and its index there.
+func (t *infoTable) at(i int) (*infoChunk, int) {
+	last := len(t.chunks) - 1
+	if k := t.chunks[last]; i >= k.first {
+		return k, i - k.first
+	}
+	j := sort.Search(last, func(j int) bool { return t.chunks[j].first > i }) - 1
+	return t.chunks[j], i - t.chunks[j].first
+}
+
+// find returns the index of the change that holds lv, which must be one of the table's.
+func (t *infoTable) find(lv causal.LV) int {
+	last := len(t.chunks) - 1
+	k := t.chunks[last]
+	if lv < k.start {
+		k = t.chunks[sort.Search(last, func(j int) bool { return t.chunks[j].start > lv })-1]
+	}
+	return k.first + k.find(lv)
+}
+
+// add adds a change with the given ops, and returns its chunk and its index there.
+func (t *infoTable) add(hash *Hash, span causal.Span, time int64, effective EffectiveTime) (*infoChunk, int) {
+	var k *infoChunk
+	if n := len(t.chunks); n > 0 {
+		k = t.chunks[n-1]
+	}
+	if k == nil || len(k.hashes) >= openChunk || !k.fits(span.Start, time) {
+		k = &infoChunk{first: t.len, start: span.Start, base: time - math.MaxInt32}
+		t.chunks = append(t.chunks, k)
+	}
+	i := len(k.hashes)
+	k.add(hash, span.Start, time)
+	k.end = span.End
+	k.setEffective(i, effective)
+	t.len++
+	return k, i
+}
+
+// adopt adds a chunk that was made elsewhere.
+func (t *infoTable) adopt(k *infoChunk) {
+	k.first = t.len
+	k.hashes, k.times = slices.Clip(k.hashes), slices.Clip(k.times)
+	t.chunks = append(t.chunks, k)
+	t.len += len(k.hashes)
+}

@@ -1,0 +1,45 @@
+package crdt
+
+import (
+	"crypto/sha256"
+	"math"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// hash computes what Chains remember of t's changes, which follow a change with the given hash and Time (GenesisHash and 0
+// before the actor's first). The chunks are not part of a Chains yet: each starts at the number of t's ops before
+// it, and effective times are missing.
+//
+// What is hashed is what Change.HashedBytes says: for most changes, with the previous hash, a single block of SHA-256,
+// put together here without a Change. That is most of what is left of the cost of a keystroke that arrives.
+func (t *keystrokes) hash(prev Hash, before int64) []*infoChunk {
+	var out []*infoChunk
+	var chunk *infoChunk
+	var room [2*sha256.Size + 32 + MaxSliceName + inlineOps]byte
+	frame := appendStr([]byte{mpFixArr | 3}, t.slice)
+	c := t.cursor()
+	at := causal.LV(0)
+	for i := 0; c.next(); i++ {
+		buf := append(room[:0], prev[:]...)
+		buf = append(buf, mpFixArr) // no refs
+		buf = appendInt(buf, c.time-before)
+		buf = append(buf, frame...)
+		buf = appendUint(buf, uint64(c.size))
+		buf = append(buf, mpBin8, 0)
+		ops := len(buf)
+		buf = t.appendOp(buf, &c.typedOp)
+		buf[ops-1] = byte(len(buf) - ops)
+		prev = sha256.Sum256(buf)
+		before = c.time
+		if chunk == nil || len(chunk.hashes) == maxChunk || !chunk.fits(at, c.time) {
+			n := min(maxChunk, t.n-i)
+			chunk = &infoChunk{start: at, base: c.time - math.MaxInt32, hashes: make([]Hash, 0, n), times: make([]uint32, 0, n)}
+			out = append(out, chunk)
+		}
+		chunk.add(&prev, at, c.time)
+		at += causal.LV(c.size)
+		chunk.end = at
+	}
+	return out
+}
