@@ -47,9 +47,9 @@ type Cursor struct {
 // The cursor may be good again when what was deleted is written again.
 var ErrNotThere = errors.New("crdt: the container of the cursor is not shown here")
 
-// ErrAhead is wrapped by errors about a Cursor made at a version that the state does not include: apply the changes
-// of that version first, and resolve it then.
-var ErrAhead = errors.New("crdt: the state lacks changes that the cursor was made after")
+// ErrAhead is wrapped by errors about a version, that of a Cursor or one asked about, that the state does not
+// include: apply its changes first, and ask again.
+var ErrAhead = errors.New("crdt: the state lacks changes of the version")
 
 // IsZero reports whether c is no cursor.
 func (c Cursor) IsZero() bool { return len(c.path) == 0 }
