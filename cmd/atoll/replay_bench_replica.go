@@ -25,13 +25,25 @@ func (h *history) replicaRows() []measurement {
 	}
 }
 
-// encode returns the session's changes in batches of n, as they are stored and sent, but without signatures.
+// encode returns the session's changes in batches of n, or fewer where the limits of a batch call for it, as they are
+// stored and sent, but without signatures.
 func (h *history) encode(n int) [][]byte {
 	var out [][]byte
 	for at := 0; at < len(h.log); at += n {
-		out = append(out, h.engine.chains.BatchOf(h.log[at:min(at+n, len(h.log))]).AppendTo(nil))
+		out = h.appendBatch(out, h.log[at:min(at+n, len(h.log))])
 	}
 	return out
+}
+
+// appendBatch appends the batch of changes, or several if one cannot hold them.
+func (h *history) appendBatch(out [][]byte, changes []crdt.Accepted) [][]byte {
+	encoded := h.engine.chains.BatchOf(changes).AppendTo(nil)
+	if half := len(changes) / 2; half > 0 {
+		if _, err := crdt.DecodeBatch(encoded); err != nil {
+			return h.appendBatch(h.appendBatch(out, changes[:half]), changes[half:])
+		}
+	}
+	return append(out, encoded)
 }
 
 // applyBatch applies all changes, which the chains have accepted, at once.
