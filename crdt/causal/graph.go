@@ -35,9 +35,21 @@ type Run struct {
 type Graph struct {
 	actors  []Actor
 	index   map[Actor]ActorIndex
-	runs    []Run
+	runs    []run
 	byActor [][]int32 // indexes into runs, per actor, in seq order
 	heads   []LV      // ascending
+	// The parents of all runs, one run's after another's, and the indexes of the runs they lie in.
+	parents    []LV
+	parentRuns []int32
+	room       []LV // for the parents of the run that Add adds
+}
+
+// run is a Run as the graph keeps it.
+type run struct {
+	Span
+	seq     Seq
+	actor   ActorIndex
+	parents uint32 // where its parents start: they end where the next run's start
 }
 
 // Len returns the number of ops: the LV the next one gets.
@@ -46,6 +58,15 @@ func (g *Graph) Len() LV {
 		return 0
 	}
 	return g.runs[len(g.runs)-1].End
+}
+
+// parentsOf returns where the parents of run i lie in parents and parentRuns.
+func (g *Graph) parentsOf(i int) (lo, hi int) {
+	lo, hi = int(g.runs[i].parents), len(g.parents)
+	if i+1 < len(g.runs) {
+		hi = int(g.runs[i+1].parents)
+	}
+	return lo, hi
 }
 
 // Heads returns the ops without successors, ascending. Read-only until the next Add.
@@ -69,8 +90,18 @@ func (g *Graph) Last(a Actor) Seq {
 	if !ok {
 		return 0
 	}
-	r := &g.runs[g.byActor[i][len(g.byActor[i])-1]]
-	return r.Seq + Seq(r.Len()) - 1
+	return g.LastOf(i)
+}
+
+// LastOf returns the Seq of the last op of the actor with index i.
+func (g *Graph) LastOf(i ActorIndex) Seq {
+	r := g.lastRun(i)
+	return r.seq + Seq(r.Len()) - 1
+}
+
+func (g *Graph) lastRun(i ActorIndex) *run {
+	list := g.byActor[i]
+	return &g.runs[list[len(list)-1]]
 }
 
 // Add appends n ops of actor, the first of which is numbered seq and saw
@@ -82,52 +113,69 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 	if n <= 0 {
 		return Span{}, fmt.Errorf("causal: add %d ops of %s", n, actor)
 	}
-	last := g.Last(actor)
+	start := g.Len()
+	span := Span{start, start + LV(n)}
+	if k := len(g.runs); k > 0 && (len(parents) == 0 || len(parents) == 1 && parents[0] == start-1) {
+		r := &g.runs[k-1]
+		if r.seq+Seq(r.Len()) == seq && g.actors[r.actor] == actor {
+			// The actor goes on where it and the graph stopped: its run grows. Its last op was a head, the last one.
+			r.End = span.End
+			g.heads[len(g.heads)-1] = span.End - 1
+			return span, nil
+		}
+	}
+	last, own := Seq(0), LV(-1)
+	ai, known := g.index[actor]
+	if known {
+		r := g.lastRun(ai)
+		last, own = r.seq+Seq(r.Len())-1, r.End-1
+	}
 	if seq != last+1 {
 		return Span{}, fmt.Errorf("causal: add %s:%d after %d", actor, seq, last)
 	}
-	start := g.Len()
 	for _, p := range parents {
 		if p < 0 || p >= start {
 			return Span{}, fmt.Errorf("causal: add %s:%d: unknown parent %d", actor, seq, p)
 		}
 	}
-	var own LV = -1
-	if last > 0 {
-		own, _ = g.LV(Dot{actor, last})
-		if !slices.Contains(parents, own) {
-			parents = append(slices.Clone(parents), own)
-		}
-	}
-	span := Span{start, start + LV(n)}
 	// Nothing below can fail.
-	if len(parents) != 1 {
-		parents = g.Maximal(parents)
+	g.room = append(g.room[:0], parents...)
+	if known {
+		g.room = append(g.room, own)
 	}
-	if len(parents) == 1 && parents[0] == own && own == start-1 {
-		// The actor goes on where it and the graph stopped: its run grows.
-		g.runs[len(g.runs)-1].End = span.End
-	} else {
-		parents = slices.Clone(parents)
+	parents = g.maximal(g.room)
+	if !known {
 		if g.index == nil {
 			g.index = make(map[Actor]ActorIndex)
 		}
-		ai, ok := g.index[actor]
-		if !ok {
-			ai = ActorIndex(len(g.actors))
-			g.index[actor] = ai
-			g.actors = append(g.actors, actor)
-			g.byActor = append(g.byActor, nil)
+		ai = ActorIndex(len(g.actors))
+		g.index[actor] = ai
+		g.actors = append(g.actors, actor)
+		g.byActor = append(g.byActor, nil)
+	}
+	if len(parents) == 1 && parents[0] == own && own == start-1 {
+		g.runs[len(g.runs)-1].End = span.End // as above: what else was named had been seen already
+	} else {
+		r := run{Span: span, seq: seq, actor: ai, parents: uint32(len(g.parents))}
+		for _, p := range parents {
+			g.parents = append(g.parents, p)
+			g.parentRuns = append(g.parentRuns, int32(g.runIndex(p)))
 		}
 		g.byActor[ai] = append(g.byActor[ai], int32(len(g.runs)))
-		g.runs = append(g.runs, Run{Span: span, Actor: ai, Seq: seq, Parents: parents})
+		g.runs = append(g.runs, r)
 	}
 	g.heads = nextHeads(g.heads, parents, span.End-1)
 	return span, nil
 }
 
 // Run returns the run that holds lv, which must be in the graph.
-func (g *Graph) Run(lv LV) Run { return g.runs[g.runIndex(lv)] }
+func (g *Graph) Run(lv LV) Run { return g.runAt(g.runIndex(lv)) }
+
+func (g *Graph) runAt(i int) Run {
+	r := &g.runs[i]
+	lo, hi := g.parentsOf(i)
+	return Run{Span: r.Span, Actor: r.actor, Seq: r.seq, Parents: g.parents[lo:hi:hi]}
+}
 
 // Runs calls yield with each stretch of s that lies in one run, as a Run cut to
 // it, in order, until yield returns false. The parents of a cut run are those of its first op.
@@ -136,7 +184,7 @@ func (g *Graph) Runs(s Span, yield func(Run) bool) {
 		return
 	}
 	for i := g.runIndex(s.Start); i < len(g.runs) && g.runs[i].Start < s.End; i++ {
-		r := g.runs[i]
+		r := g.runAt(i)
 		if s.Start > r.Start {
 			r.Seq += Seq(s.Start - r.Start)
 			r.Start = s.Start
@@ -149,75 +197,126 @@ func (g *Graph) Runs(s Span, yield func(Run) bool) {
 	}
 }
 
+// runIndex returns the index of the run that holds lv, which is mostly one of the last.
 func (g *Graph) runIndex(lv LV) int {
-	if n := len(g.runs); n > 0 && g.runs[n-1].Start <= lv {
-		if lv >= g.runs[n-1].End {
-			panic(fmt.Sprintf("causal: local version %d of %d", lv, g.runs[n-1].End))
-		}
-		return n - 1
+	n := len(g.runs)
+	if n == 0 || lv < 0 || lv >= g.runs[n-1].End {
+		panic(fmt.Sprintf("causal: local version %d of %d", lv, g.Len()))
 	}
-	return sort.Search(len(g.runs), func(i int) bool { return g.runs[i].End > lv })
+	return g.runBelow(n, lv)
 }
 
-// runBelow returns the index of the run that holds lv, which lies in one before run i: for walks down,
-// where that is mostly the next.
+// runBelow returns the index of the run that holds lv, which lies in one before run i. Its cost is that of
+// the logarithm of the distance.
 func (g *Graph) runBelow(i int, lv LV) int {
-	if i--; g.runs[i].Start <= lv {
-		return i
+	for step := 1; ; step *= 2 {
+		lo := max(i-step, 0)
+		if g.runs[lo].Start > lv {
+			i = lo
+			continue
+		}
+		for lo+1 < i {
+			if mid := int(uint(lo+i) >> 1); g.runs[mid].Start <= lv {
+				lo = mid
+			} else {
+				i = mid
+			}
+		}
+		return lo
 	}
-	return sort.Search(i, func(i int) bool { return g.runs[i].End > lv })
 }
 
 // Parents returns the parents of lv, ascending. Read-only.
 func (g *Graph) Parents(lv LV) []LV {
-	r := &g.runs[g.runIndex(lv)]
-	if lv == r.Start {
-		return r.Parents
+	i := g.runIndex(lv)
+	if lv == g.runs[i].Start {
+		lo, hi := g.parentsOf(i)
+		return g.parents[lo:hi:hi]
 	}
 	return []LV{lv - 1}
+}
+
+// AppendParents appends the parents of lv to buf, ascending.
+func (g *Graph) AppendParents(buf []LV, lv LV) []LV {
+	i := g.runIndex(lv)
+	if lv == g.runs[i].Start {
+		lo, hi := g.parentsOf(i)
+		return append(buf, g.parents[lo:hi]...)
+	}
+	return append(buf, lv-1)
+}
+
+// ActorOf returns the index of the actor of lv, which must be in the graph.
+func (g *Graph) ActorOf(lv LV) ActorIndex { return g.runs[g.runIndex(lv)].actor }
+
+// CompareDots orders two ops of the graph as Dot.Compare does their dots.
+func (g *Graph) CompareDots(a, b LV) int {
+	i, j := g.ActorOf(a), g.ActorOf(b)
+	if i == j {
+		return cmp.Compare(a, b) // as their seqs
+	}
+	return g.actors[i].Compare(g.actors[j])
 }
 
 // Dot returns the dot of lv, which must be in the graph.
 func (g *Graph) Dot(lv LV) Dot {
 	r := &g.runs[g.runIndex(lv)]
-	return Dot{g.actors[r.Actor], r.Seq + Seq(lv-r.Start)}
+	return Dot{g.actors[r.actor], r.seq + Seq(lv-r.Start)}
 }
 
 // LV returns the local version of d, and false if the graph does not hold it.
 func (g *Graph) LV(d Dot) (LV, bool) {
 	ai, ok := g.index[d.Actor]
-	if !ok || d.Seq == 0 {
+	if !ok {
 		return 0, false
 	}
-	list := g.byActor[ai]
-	i := sort.Search(len(list), func(i int) bool { return g.runs[list[i]].Seq > d.Seq }) - 1
-	if i < 0 {
+	return g.LVOf(ai, d.Seq)
+}
+
+// LVOf returns the local version of the op numbered seq of the actor with index i, and false if the graph does not hold it.
+func (g *Graph) LVOf(i ActorIndex, seq Seq) (LV, bool) {
+	if seq == 0 {
 		return 0, false
 	}
-	r := &g.runs[list[i]]
-	off := LV(d.Seq - r.Seq)
-	if off >= r.End-r.Start {
+	list := g.byActor[i]
+	r := g.lastRun(i)
+	if seq < r.seq {
+		r = &g.runs[list[g.firstAfter(list, seq)-1]]
+	}
+	off := seq - r.seq
+	if off >= Seq(r.Len()) {
 		return 0, false
 	}
-	return r.Start + off, true
+	return r.Start + LV(off), true
+}
+
+// firstAfter returns the place in list, an actor's runs, of the first run that starts after seq.
+func (g *Graph) firstAfter(list []int32, seq Seq) int {
+	return sort.Search(len(list), func(i int) bool { return g.runs[list[i]].seq > seq })
 }
 
 // ActorSpans returns the local versions of a's ops [from, to), in order.
 func (g *Graph) ActorSpans(a Actor, from, to Seq) []Span {
 	ai, ok := g.index[a]
-	if !ok || from >= to {
+	if !ok {
 		return nil
 	}
+	return g.appendSpansOf(nil, ai, from, to)
+}
+
+// appendSpansOf appends to out the local versions of an actor's ops [from, to), those that touch as one.
+func (g *Graph) appendSpansOf(out []Span, ai ActorIndex, from, to Seq) []Span {
+	if from >= to || from > g.LastOf(ai) {
+		return out
+	}
 	list := g.byActor[ai]
-	i := max(0, sort.Search(len(list), func(i int) bool { return g.runs[list[i]].Seq > from })-1)
-	var out []Span
-	for ; i < len(list) && g.runs[list[i]].Seq < to; i++ {
+	for i := max(0, g.firstAfter(list, from)-1); i < len(list) && g.runs[list[i]].seq < to; i++ {
 		r := &g.runs[list[i]]
 		s := r.Span
-		if from > r.Seq {
-			s.Start += LV(from - r.Seq)
+		if from > r.seq {
+			s.Start += LV(from - r.seq)
 		}
-		if end := r.Seq + Seq(r.Len()); to < end {
+		if end := r.seq + Seq(r.Len()); to < end {
 			s.End -= LV(end - to)
 		}
 		out = AppendSpan(out, s)
@@ -252,8 +351,8 @@ func (g *Graph) LVs(v Version) ([]LV, bool) {
 // VersionVector summarises the whole graph.
 func (g *Graph) VersionVector() VersionVector {
 	out := make(VersionVector, 0, len(g.actors))
-	for _, a := range g.actors {
-		out = append(out, Dot{a, g.Last(a)})
+	for i, a := range g.actors {
+		out = append(out, Dot{a, g.LastOf(ActorIndex(i))})
 	}
 	slices.SortFunc(out, Dot.Compare)
 	return out
@@ -282,8 +381,8 @@ func (g *Graph) VersionVectorOf(version []LV) VersionVector {
 // that said it has v. Actors of v that the graph lacks are passed over.
 func (g *Graph) Missing(v VersionVector) []Span {
 	var out []Span
-	for _, a := range g.actors {
-		out = append(out, g.ActorSpans(a, v.Get(a)+1, g.Last(a)+1)...)
+	for i, a := range g.actors {
+		out = g.appendSpansOf(out, ActorIndex(i), v.Get(a)+1, g.LastOf(ActorIndex(i))+1)
 	}
 	slices.SortFunc(out, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	merged := out[:0]
@@ -291,203 +390,4 @@ func (g *Graph) Missing(v VersionVector) []Span {
 		merged = AppendSpan(merged, s)
 	}
 	return merged
-}
-
-// Maximal returns the members of lvs that are in no other's history, ascending.
-// lvs is left as it is.
-func (g *Graph) Maximal(lvs []LV) []LV {
-	out := slices.Clone(lvs)
-	slices.Sort(out)
-	out = slices.Compact(out)
-	if len(out) < 2 {
-		return out
-	}
-	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
-	// lower in a run that was entered higher up, is in another's history.
-	kept := out[:0:0]
-	least := out[0]
-	queue := make(lvHeap, 0, 2*len(out))
-	for _, lv := range slices.Backward(out) {
-		queue = append(queue, lv) // descending, which is a heap already
-	}
-	covered := make(map[LV]bool)
-	cover := func(lv LV) {
-		if _, ok := slices.BinarySearch(out, lv); ok {
-			covered[lv] = true
-		}
-	}
-	at := len(g.runs)
-	for len(queue) > 0 {
-		at = g.runBelow(at, queue.pop())
-		r := &g.runs[at]
-		for len(queue) > 0 && queue[0] >= r.Start {
-			cover(queue.pop())
-		}
-		for _, p := range r.Parents {
-			if p >= least {
-				cover(p)
-				queue.push(p)
-			}
-		}
-	}
-	for _, lv := range out {
-		if !covered[lv] {
-			kept = append(kept, lv)
-		}
-	}
-	return kept
-}
-
-// Contains reports whether lv is in the causal history of version (which
-// includes its own members).
-func (g *Graph) Contains(version []LV, lv LV) bool {
-	var queue lvHeap
-	target := g.runIndexOr(lv)
-	if target < 0 {
-		return false
-	}
-	for _, v := range version {
-		if v == lv {
-			return true
-		}
-		if v > lv {
-			queue.push(v)
-		}
-	}
-	for len(queue) > 0 {
-		v := queue.pop()
-		i := g.runIndex(v)
-		if i == target {
-			return true // v > lv in the same run
-		}
-		r := &g.runs[i]
-		for len(queue) > 0 && queue[0] >= r.Start {
-			queue.pop()
-		}
-		for _, p := range r.Parents {
-			if p == lv {
-				return true
-			}
-			if p > lv {
-				queue.push(p)
-			}
-		}
-	}
-	return false
-}
-
-func (g *Graph) runIndexOr(lv LV) int {
-	if lv < 0 || lv >= g.Len() {
-		return -1
-	}
-	return g.runIndex(lv)
-}
-
-// within returns what of the history of version lies in spans, ascending, in the array of buf if there is room. Spans
-// are what some history lacks, so below an op outside them there is nothing to look for: the cost is that of
-// what is returned.
-func (g *Graph) within(buf []Span, version []LV, spans []Span) []Span {
-	var room [16]LV
-	queue := lvHeap(room[:0])
-	for _, lv := range slices.Backward(version) {
-		queue.push(lv)
-	}
-	out := buf[:0]
-	at := len(g.runs)
-	for len(queue) > 0 && len(spans) > 0 {
-		lv := queue.pop()
-		at = g.runBelow(at, lv)
-		r := &g.runs[at]
-		for len(queue) > 0 && queue[0] >= r.Start {
-			queue.pop()
-		}
-		i := sort.Search(len(spans), func(i int) bool { return spans[i].End > lv })
-		if i == len(spans) || spans[i].Start > lv {
-			continue
-		}
-		start := max(r.Start, spans[i].Start)
-		out = prependSpan(out, Span{start, lv + 1})
-		spans = spans[:i+1]
-		if start == r.Start {
-			for _, p := range r.Parents {
-				queue.push(p)
-			}
-		}
-	}
-	slices.Reverse(out)
-	return out
-}
-
-// Diff returns what is only in the history of a and only in that of b, each
-// ascending. Its cost is that of the part of the graph where they differ.
-func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
-	if slices.Equal(a, b) {
-		return nil, nil
-	}
-	const inA, inB, both = 1, 2, 3
-	var queue flagHeap
-	apart := 0 // queued entries that are not in both
-	push := func(lv LV, flag uint8) {
-		queue.push(flagged{lv, flag})
-		if flag != both {
-			apart++
-		}
-	}
-	pop := func() flagged {
-		e := queue.pop()
-		if e.flag != both {
-			apart--
-		}
-		return e
-	}
-	// Versions are mostly ascending, and a heap takes what descends at the least cost.
-	for _, lv := range slices.Backward(a) {
-		push(lv, inA)
-	}
-	for _, lv := range slices.Backward(b) {
-		push(lv, inB)
-	}
-	emit := func(s Span, flag uint8) {
-		if s.Start >= s.End {
-			return
-		}
-		switch flag {
-		case inA:
-			onlyA = prependSpan(onlyA, s)
-		case inB:
-			onlyB = prependSpan(onlyB, s)
-		}
-	}
-	at := len(g.runs)
-	for apart > 0 {
-		e := pop()
-		at = g.runBelow(at, e.lv)
-		r := &g.runs[at]
-		// Walk down the run; entries queued inside it join on the way.
-		end := e.lv + 1
-		for len(queue) > 0 && queue[0].lv >= r.Start {
-			next := pop()
-			if e.flag|next.flag != e.flag {
-				emit(Span{next.lv + 1, end}, e.flag)
-				end = next.lv + 1
-				e.flag |= next.flag
-			}
-		}
-		emit(Span{r.Start, end}, e.flag)
-		for _, p := range r.Parents {
-			push(p, e.flag)
-		}
-	}
-	slices.Reverse(onlyA)
-	slices.Reverse(onlyB)
-	return onlyA, onlyB
-}
-
-// prependSpan adds s, which lies before all of spans, to spans kept in descending order.
-func prependSpan(spans []Span, s Span) []Span {
-	if n := len(spans); n > 0 && spans[n-1].Start == s.End {
-		spans[n-1].Start = s.Start
-		return spans
-	}
-	return append(spans, s)
 }

@@ -137,6 +137,20 @@ func TestGraphAgainstSets(t *testing.T) {
 			if got, ok := g.LV(d); !ok || got != LV(lv) {
 				t.Fatalf("LV(%v) = %d %v, want %d", d, got, ok, lv)
 			}
+			if got := g.Actor(g.ActorOf(LV(lv))); got != d.Actor {
+				t.Fatalf("ActorOf(%d) is %v, want %v", lv, got, d.Actor)
+			}
+			if got, ok := g.LVOf(g.ActorOf(LV(lv)), d.Seq); !ok || got != LV(lv) {
+				t.Fatalf("LVOf(%v) = %d %v, want %d", d, got, ok, lv)
+			}
+			for other, o := range n.dots {
+				if got, want := g.CompareDots(LV(lv), LV(other)), d.Compare(o); got != want {
+					t.Fatalf("CompareDots(%v, %v) = %d, want %d", d, o, got, want)
+				}
+			}
+			if got, want := g.AppendParents(nil, LV(lv)), g.Parents(LV(lv)); !slices.Equal(got, want) {
+				t.Fatalf("AppendParents(%d) = %v, want %v", lv, got, want)
+			}
 			want := map[LV]bool{}
 			for x := range n.history[lv] {
 				want[x] = true
@@ -144,6 +158,11 @@ func TestGraphAgainstSets(t *testing.T) {
 			delete(want, LV(lv))
 			if got := n.union(g.Parents(LV(lv))); len(setMinus(got, want))+len(setMinus(want, got)) > 0 {
 				t.Fatalf("Parents(%d) = %v lead to %v, want %v", lv, g.Parents(LV(lv)), got, want)
+			}
+		}
+		for i, actor := range g.Actors() {
+			if last := g.LastOf(ActorIndex(i)); last != g.Last(actor) || !slices.Contains(n.dots, Dot{actor, last}) || slices.Contains(n.dots, Dot{actor, last + 1}) {
+				t.Fatalf("the last of %v is %d", actor, last)
 			}
 		}
 		a, b := drawVersion(t, g, "a"), drawVersion(t, g, "b")

@@ -1,69 +1,62 @@
 package causal
 
-// lvHeap is a binary max-heap of local versions.
-type lvHeap []LV
-
-func (h *lvHeap) push(lv LV) {
-	*h = append(*h, lv)
-	siftUp(*h, func(a, b LV) bool { return a > b })
+// met is an op met on a walk down a graph: its run, and what is known of it.
+type met struct {
+	lv    LV
+	run   int32
+	flags uint8
 }
 
-func (h *lvHeap) pop() LV {
-	top := (*h)[0]
-	*h = siftDown(*h, func(a, b LV) bool { return a > b })
-	return top
-}
+// metHeap is a binary heap of what is still to be visited, the greatest op on top. Its methods return the heap as
+// it is afterwards, as append does, which lets small ones live on the stack.
+type metHeap []met
 
-// flagged is a local version and the sides of a Diff whose history it is in.
-type flagged struct {
-	lv   LV
-	flag uint8
-}
-
-// flagHeap is a binary max-heap by local version.
-type flagHeap []flagged
-
-func (h *flagHeap) push(e flagged) {
-	*h = append(*h, e)
-	siftUp(*h, func(a, b flagged) bool { return a.lv > b.lv })
-}
-
-func (h *flagHeap) pop() flagged {
-	top := (*h)[0]
-	*h = siftDown(*h, func(a, b flagged) bool { return a.lv > b.lv })
-	return top
-}
-
-// siftUp restores the heap after its last item was added.
-func siftUp[T any](h []T, before func(a, b T) bool) {
+func (h metHeap) push(m met) metHeap {
+	h = append(h, m)
 	i := len(h) - 1
 	for i > 0 {
 		up := (i - 1) / 2
-		if !before(h[i], h[up]) {
-			return
+		if h[up].lv >= m.lv {
+			break
 		}
-		h[i], h[up] = h[up], h[i]
+		h[i] = h[up]
 		i = up
 	}
+	h[i] = m
+	return h
 }
 
-// siftDown takes the first item off the heap.
-func siftDown[T any](h []T, before func(a, b T) bool) []T {
+// pop takes the top off, which h[0] is until then.
+func (h metHeap) pop() metHeap {
 	n := len(h) - 1
-	h[0] = h[n]
+	m := h[n]
 	h = h[:n]
-	for i := 0; ; {
+	if n == 0 {
+		return h
+	}
+	i := 0
+	for {
 		c := 2*i + 1
 		if c >= n {
-			return h
+			break
 		}
-		if c+1 < n && before(h[c+1], h[c]) {
+		if c+1 < n && h[c+1].lv > h[c].lv {
 			c++
 		}
-		if !before(h[c], h[i]) {
-			return h
+		if h[c].lv <= m.lv {
+			break
 		}
-		h[i], h[c] = h[c], h[i]
+		h[i] = h[c]
 		i = c
 	}
+	h[i] = m
+	return h
+}
+
+// skip takes out what lies in run i, which is on top.
+func (h metHeap) skip(i int32) metHeap {
+	for len(h) > 0 && h[0].run == i {
+		h = h.pop()
+	}
+	return h
 }

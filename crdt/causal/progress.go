@@ -21,8 +21,11 @@ type Progress struct {
 	taken []Span // ascending
 	known []knownVersion
 	last  int    // of known, where the last change led
+	run   int    // of the graph, that of the last change
 	clock uint64 // of uses of known
-	added []Span // room for what a merge adds to a version
+	// Room for what a merge adds to a version, and for the heads of one.
+	added []Span
+	room  []LV
 	found foundBy
 }
 
@@ -69,7 +72,8 @@ func (p *Progress) End() LV {
 // the first of them has among what was taken in before, which must hold all of it. As long as
 // nothing is missing that was not before, Missing is the same slice.
 func (p *Progress) Take(g *Graph, span Span) History {
-	r := &g.runs[g.runIndex(span.Start)]
+	i := p.runOf(g, span.Start)
+	r := &g.runs[i]
 	end := p.End()
 	if span.Start < end || span.Start >= span.End || span.End > r.End {
 		panic(fmt.Sprintf("causal: take in [%d, %d) after %d, from a run that ends at %d", span.Start, span.End, end, r.End))
@@ -77,20 +81,32 @@ func (p *Progress) Take(g *Graph, span Span) History {
 	one := [1]LV{span.Start - 1}
 	parents := one[:]
 	if span.Start == r.Start {
-		parents = r.Parents
+		lo, hi := g.parentsOf(i)
+		parents = g.parents[lo:hi]
 	}
-	if len(p.known) > 0 && p.known[p.last].author == r.Actor && p.known[p.last].is(parents) {
+	if len(p.known) > 0 && p.known[p.last].author == r.actor && p.known[p.last].is(parents) {
 		p.found = byContinuing
 	} else {
-		p.last = p.find(g, r, parents)
+		p.last = p.find(g, i, parents)
 	}
 	k := &p.known[p.last]
 	p.grow(k)
 	h := History{missing: k.missing, end: end}
 	k.head, k.heads, k.end = span.End-1, nil, span.End
+	p.run = i
 	p.taken = AppendSpan(p.taken, span)
 	p.heads = nextHeads(p.heads, parents, span.End-1)
 	return h
+}
+
+// runOf returns the index of the run of g that holds lv, which is mostly that of the last change or the next.
+func (p *Progress) runOf(g *Graph, lv LV) int {
+	for i := p.run; i < min(p.run+2, len(g.runs)); i++ {
+		if g.runs[i].Contains(lv) {
+			return i
+		}
+	}
+	return g.runIndex(lv)
 }
 
 // is reports whether k is the version with the given heads.
@@ -119,60 +135,88 @@ func (p *Progress) grow(k *knownVersion) {
 	k.end = end
 }
 
-// find makes the version that the author of r has come to, parents, known as theirs, and returns its number.
-func (p *Progress) find(g *Graph, r *Run, parents []LV) int {
+// find makes the version that the author of run i of g has come to, parents, known as theirs, and returns its number.
+func (p *Progress) find(g *Graph, i int, parents []LV) int {
 	p.clock++
-	own, at := -1, -1
+	author := g.runs[i].actor
+	own, at := p.lookup(author, parents)
+	if at >= 0 && at == own {
+		p.found = byVersion
+		p.use(own)
+		return own
+	}
+	missing, from := p.lacks(g, i, own, at, parents)
+	if own >= 0 && from == own {
+		k := p.use(own)
+		k.missing, k.end = missing, p.End()
+		return own
+	}
+	k := knownVersion{missing: slices.Clip(missing), end: p.End(), author: author, used: p.clock} // another may go on in the array
+	if own >= 0 {
+		p.known[own] = k
+		return own
+	}
+	if n := len(parents) - 1; at < 0 && n >= 0 && g.runs[i].seq == 1 {
+		// Where one author starts others may, too.
+		start := k
+		start.head, start.heads, start.author = parents[n], slices.Clone(parents[:n]), nobody
+		p.remember(start)
+	}
+	return p.remember(k)
+}
+
+// lookup returns the numbers of an author's version and of that with the given heads, -1 for none.
+func (p *Progress) lookup(author ActorIndex, heads []LV) (own, at int) {
+	own, at = -1, -1
 	for i := range p.known {
 		k := &p.known[i]
-		if k.author == r.Actor {
+		if k.author == author {
 			own = i
 		}
-		if k.is(parents) && (at < 0 || own == i) {
+		if k.is(heads) && (at < 0 || own == i) {
 			at = i
 		}
 	}
-	var missing []Span
-	end := p.End()
+	return own, at
+}
+
+// lacks returns what parents, which run i of g comes after, lack of what has been taken in, and the known version
+// that this was found from, the array of which it may share, -1 if none. own and at are as from lookup.
+func (p *Progress) lacks(g *Graph, i, own, at int, parents []LV) ([]Span, int) {
 	switch {
 	case at >= 0:
 		p.found = byVersion
 		k := p.use(at)
-		if at == own {
-			return own
-		}
-		missing, end = k.missing, k.end
+		return k.missing, at
 	case slices.Equal(parents, p.heads):
 		p.found = byHeads
+		return nil, -1
 	case len(parents) == 0:
 		p.found = byNothing
-		missing = slices.Clone(p.taken)
-	default:
-		var shared int
-		missing, shared = p.derive(g, own, parents)
-		if own >= 0 && shared == own {
-			k := p.use(own)
-			k.missing, k.end = missing, end
-			return own
-		}
+		return slices.Clone(p.taken), -1
 	}
-	// Another version may go on in the same array.
-	missing = slices.Clip(missing)
-	if own < 0 {
-		if n := len(parents) - 1; at < 0 && n >= 0 && r.Seq == 1 {
-			// Where one author starts others may, too.
-			p.remember(knownVersion{head: parents[n], heads: slices.Clone(parents[:n]), missing: missing, end: end, author: nobody})
-		}
-		return p.remember(knownVersion{missing: missing, end: end, author: r.Actor})
+	if from := p.among(parents, own); from >= 0 {
+		p.found = byMerging
+		k := p.use(from)
+		p.added = g.within(p.added, i, k.missing)
+		return Subtract(k.missing, p.added), from
 	}
-	k := p.use(own)
-	k.missing, k.end = missing, end
-	return own
+	if from := p.near(g, parents); from >= 0 {
+		p.found = byNeighbour
+		k := p.use(from)
+		p.room = append(append(p.room[:0], k.heads...), k.head)
+		back, forth := g.Diff(p.room, parents)
+		return Union(Subtract(k.missing, forth), back), from
+	}
+	p.found = byDiff
+	missing, _ := g.Diff(p.heads, parents)
+	return missing, -1
 }
 
-// use notes that a known version is of use.
+// use returns a known version as it stands now, and notes that it is of use.
 func (p *Progress) use(i int) *knownVersion {
 	k := &p.known[i]
+	p.grow(k)
 	k.used = p.clock
 	return k
 }
@@ -192,28 +236,6 @@ func (p *Progress) remember(k knownVersion) int {
 	}
 	p.known[oldest] = k
 	return oldest
-}
-
-// derive returns what a version that is not known lacks, and the known version the array of which it
-// may share, -1 if none.
-func (p *Progress) derive(g *Graph, own int, parents []LV) ([]Span, int) {
-	if i := p.among(parents, own); i >= 0 {
-		p.found = byMerging
-		k := p.use(i)
-		p.grow(k)
-		p.added = g.within(p.added, parents, k.missing)
-		return Subtract(k.missing, p.added), i
-	}
-	if i := p.near(g, parents); i >= 0 {
-		p.found = byNeighbour
-		k := p.use(i)
-		p.grow(k)
-		back, forth := g.Diff(append(k.heads[:len(k.heads):len(k.heads)], k.head), parents)
-		return Union(Subtract(k.missing, forth), back), i
-	}
-	p.found = byDiff
-	missing, _ := g.Diff(p.heads, parents)
-	return missing, -1
 }
 
 // among returns the known version that is a single one of parents and best to start from, the author's own
@@ -238,18 +260,19 @@ func (p *Progress) among(parents []LV, own int) int {
 // near returns a known version that lies on the way down from parents, or is the latest of an author met there, -1
 // if there is none within as many steps as Diff would take to begin with.
 func (p *Progress) near(g *Graph, parents []LV) int {
-	i := len(g.runs)
+	i := g.runIndex(parents[len(parents)-1])
 	for range 8 + len(p.heads) {
-		i = g.runBelow(i, parents[len(parents)-1])
 		r := &g.runs[i]
 		for j := range p.known {
-			if k := &p.known[j]; k.author == r.Actor || r.Contains(k.head) {
+			if k := &p.known[j]; k.author == r.actor || r.Contains(k.head) {
 				return j
 			}
 		}
-		if parents = r.Parents; len(parents) == 0 {
+		lo, hi := g.parentsOf(i)
+		if lo == hi {
 			break
 		}
+		i = int(g.parentRuns[hi-1])
 	}
 	return -1
 }

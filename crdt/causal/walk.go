@@ -1,0 +1,215 @@
+package causal
+
+import (
+	"slices"
+	"sort"
+)
+
+// Walks down the graph visit what they meet in descending order, run by run: when they come to
+// a run they come to its highest op first, and with it to all below it there.
+
+// roomFor is how many ops a walk keeps in mind without allocating.
+const roomFor = 16
+
+// start adds version to a walk's queue. Versions are mostly ascending, and a heap takes what descends at the least cost.
+func (g *Graph) start(queue metHeap, version []LV, flags uint8) metHeap {
+	i := len(g.runs)
+	for _, lv := range slices.Backward(version) {
+		if i == len(g.runs) || lv >= g.runs[i].End {
+			i = g.runIndex(lv)
+		} else {
+			i = g.runBelow(i+1, lv)
+		}
+		queue = queue.push(met{lv, int32(i), flags})
+	}
+	return queue
+}
+
+// down adds the parents of run i that are not below least to a walk's queue.
+func (g *Graph) down(queue metHeap, i int32, least LV, flags uint8) metHeap {
+	lo, hi := g.parentsOf(int(i))
+	for k := lo; k < hi; k++ {
+		if p := g.parents[k]; p >= least {
+			queue = queue.push(met{p, g.parentRuns[k], flags})
+		}
+	}
+	return queue
+}
+
+// Maximal returns the members of lvs that are in no other's history, ascending.
+// lvs is left as it is.
+func (g *Graph) Maximal(lvs []LV) []LV { return g.maximal(slices.Clone(lvs)) }
+
+// maximal is Maximal in the array of lvs.
+func (g *Graph) maximal(lvs []LV) []LV {
+	slices.Sort(lvs)
+	lvs = slices.Compact(lvs)
+	if len(lvs) < 2 || g.areHeads(lvs) {
+		return lvs
+	}
+	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
+	// lower in a run that was entered higher up, is in another's history.
+	const asMember, asParent = 0, 1
+	least := lvs[0]
+	var room [roomFor]met
+	queue := g.start(room[:0], lvs, asMember)
+	kept := len(lvs) // kept ones move to the end, where what is left shrinks
+	members := len(lvs)
+	for members > 0 {
+		m := queue[0]
+		queue = queue.pop()
+		covered := m.flags == asParent
+		for {
+			if m.flags == asMember {
+				members--
+				if len(queue) > 0 && queue[0].lv == m.lv {
+					covered = true // and m.lv is another's parent, too
+				}
+				if !covered {
+					kept--
+					lvs[kept] = m.lv
+				}
+			}
+			covered = true
+			if len(queue) == 0 || queue[0].run != m.run {
+				break
+			}
+			m = queue[0]
+			queue = queue.pop()
+		}
+		queue = g.down(queue, m.run, least, asParent)
+	}
+	return append(lvs[:0], lvs[kept:]...)
+}
+
+// areHeads reports whether all of lvs are heads of g.
+func (g *Graph) areHeads(lvs []LV) bool {
+	for _, lv := range slices.Backward(lvs) {
+		if _, ok := slices.BinarySearch(g.heads, lv); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// Contains reports whether lv is in the causal history of version (which
+// includes its own members).
+func (g *Graph) Contains(version []LV, lv LV) bool {
+	if lv < 0 || lv >= g.Len() {
+		return false
+	}
+	if slices.Contains(version, lv) {
+		return true
+	}
+	var room [roomFor]met
+	queue := g.start(room[:0], version, 0)
+	for len(queue) > 0 && queue[0].lv >= lv {
+		m := queue[0]
+		if lv >= g.runs[m.run].Start {
+			return true
+		}
+		queue = g.down(queue.skip(m.run), m.run, lv, 0)
+	}
+	return false
+}
+
+// within returns what of the history of the parents of run i lies in spans, ascending, in the array of buf if there
+// is room. Spans are what some history lacks, so below an op outside them there is nothing to look for: the
+// cost is that of what is returned.
+func (g *Graph) within(buf []Span, i int, spans []Span) []Span {
+	var room [roomFor]met
+	queue := g.down(room[:0], int32(i), 0, 0)
+	out := buf[:0]
+	for len(queue) > 0 && len(spans) > 0 {
+		m := queue[0]
+		queue = queue.skip(m.run)
+		i := len(spans) - 1
+		if i > 0 && spans[i].Start > m.lv {
+			i = sort.Search(i, func(i int) bool { return spans[i].End > m.lv })
+		}
+		if !spans[i].Contains(m.lv) {
+			continue
+		}
+		start := max(g.runs[m.run].Start, spans[i].Start)
+		out = prependSpan(out, Span{start, m.lv + 1})
+		spans = spans[:i+1]
+		if start == g.runs[m.run].Start {
+			queue = g.down(queue, m.run, 0, 0)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// Diff returns what is only in the history of a and only in that of b, each
+// ascending. Its cost is that of the part of the graph where they differ.
+func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
+	if slices.Equal(a, b) {
+		return nil, nil
+	}
+	const inA, inB, both = 1, 2, 3
+	var room [roomFor]met
+	queue := g.start(g.start(room[:0], a, inA), b, inB)
+	apart := len(queue) // of what is queued, that which is not in both
+	var roomA, roomB [roomFor]Span
+	backA, backB := roomA[:0], roomB[:0] // in descending order
+	for apart > 0 {
+		m := queue[0]
+		queue = queue.pop()
+		if m.flags != both {
+			apart--
+		}
+		// Walk down the run; what is queued inside it joins on the way.
+		start, end := g.runs[m.run].Start, m.lv+1
+		for len(queue) > 0 && queue[0].run == m.run {
+			next := queue[0]
+			queue = queue.pop()
+			if next.flags != both {
+				apart--
+			}
+			if m.flags|next.flags != m.flags {
+				if above := (Span{next.lv + 1, end}); m.flags == inA {
+					backA = prependSpan(backA, above)
+				} else {
+					backB = prependSpan(backB, above)
+				}
+				end, m.flags = next.lv+1, both
+			}
+		}
+		n := len(queue)
+		queue = g.down(queue, m.run, 0, m.flags)
+		switch m.flags {
+		case inA:
+			backA = prependSpan(backA, Span{start, end})
+			apart += len(queue) - n
+		case inB:
+			backB = prependSpan(backB, Span{start, end})
+			apart += len(queue) - n
+		}
+	}
+	return ascending(backA), ascending(backB)
+}
+
+// prependSpan adds s, which lies before all of spans, to spans kept in descending order.
+func prependSpan(spans []Span, s Span) []Span {
+	if s.Start >= s.End {
+		return spans
+	}
+	if n := len(spans); n > 0 && spans[n-1].Start == s.End {
+		spans[n-1].Start = s.Start
+		return spans
+	}
+	return append(spans, s)
+}
+
+// ascending returns what prependSpan made in ascending order, in a new slice.
+func ascending(spans []Span) []Span {
+	if len(spans) == 0 {
+		return nil
+	}
+	out := make([]Span, len(spans))
+	for i, s := range spans {
+		out[len(out)-1-i] = s
+	}
+	return out
+}
