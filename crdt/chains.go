@@ -195,7 +195,7 @@ func (c *Chains) Later(a, b causal.LV) bool {
 	}
 	// Changes of one actor never have the same effective time, so seq and hash decide nothing
 	// while each actor's log is a single chain.
-	return c.graph.Dot(a).Compare(c.graph.Dot(b)) > 0
+	return c.graph.CompareDots(a, b) > 0
 }
 
 // effective returns the effective time of change i.

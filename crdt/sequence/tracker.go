@@ -166,7 +166,7 @@ scan:
 		o := &t.origins[ref]
 		if o.left == left {
 			switch c := t.compareRight(o.right, right); {
-			case c == 0 && g.Dot(lv).Compare(g.Dot(t.tree.spans[ref].id)) < 0:
+			case c == 0 && g.CompareDots(lv, t.tree.spans[ref].id) < 0:
 				break scan
 			default:
 				scanning = c < 0
@@ -199,7 +199,7 @@ func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left, right
 	o := &t.origins[ref]
 	switch {
 	case o.right == right && o.left == left: // a sibling, the last one
-		return p, g.Dot(t.tree.spans[ref].id).Compare(g.Dot(lv)) < 0
+		return p, g.CompareDots(t.tree.spans[ref].id, lv) < 0
 	case right == atEnd:
 		return p, false
 	case o.right != atEnd:
