@@ -242,7 +242,7 @@ func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, pa
 		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v, %v", actor, seq, want, span, err))
 	}
 	c.fresh = false
-	ai, _ := c.graph.ActorIndex(actor)
+	ai := c.graph.ActorOf(span.Start)
 	if int(ai) == len(c.chains) {
 		c.chains = append(c.chains, chain{last: -1})
 		at, _ := slices.BinarySearchFunc(c.order, actor, func(i causal.ActorIndex, a causal.Actor) int {
