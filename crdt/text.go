@@ -81,10 +81,11 @@ func (v *TextView) Len() int { return v.rope().Len() }
 // LenUTF16 returns the number of UTF-16 code units, which is what JavaScript calls the length.
 func (v *TextView) LenUTF16() int { return v.rope().LenUTF16() }
 
-// RuneOfUTF16 returns the position of the code point that holds the i-th UTF-16 code unit.
+// RuneOfUTF16 returns the position of the code point that holds the i-th UTF-16 code unit, 0 <= i <= LenUTF16(). It
+// panics if there is none such.
 func (v *TextView) RuneOfUTF16(i int) int { return v.rope().RuneOfUTF16(i) }
 
-// UTF16OfRune returns the number of UTF-16 code units before position i.
+// UTF16OfRune returns the number of UTF-16 code units before position i, 0 <= i <= Len(). It panics if there is none such.
 func (v *TextView) UTF16OfRune(i int) int { return v.rope().UTF16OfRune(i) }
 
 // TxText is a Text in a transaction.
@@ -98,7 +99,7 @@ func (t *TxText) Insert(pos int, s string) {
 	switch n := t.Len(); {
 	case t.tx.over():
 	case !utf8.ValidString(s):
-		t.tx.fail(fmt.Errorf("crdt: insert into %s: not UTF-8", t.at))
+		t.tx.fail(fmt.Errorf("crdt: insert into %s: %s", t.at, notUTF8(s)))
 	case pos < 0 || pos > n:
 		t.tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, t.at, pos, n))
 	case s != "":
@@ -127,7 +128,7 @@ func (t *TxText) Delete(pos, n int) {
 // Set turns the text into s by deleting and inserting what differs between a common beginning and end.
 func (t *TxText) Set(s string) {
 	if !utf8.ValidString(s) {
-		t.tx.fail(fmt.Errorf("crdt: set %s: not UTF-8", t.at))
+		t.tx.fail(fmt.Errorf("crdt: set %s: %s", t.at, notUTF8(s)))
 		return
 	}
 	old, want := []rune(t.String()), []rune(s)

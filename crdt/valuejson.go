@@ -167,7 +167,7 @@ func AppendJSONString(buf []byte, s string) []byte {
 
 // ParseJSON returns the Value of one JSON text. A number without fraction or exponent is an int64, and an
 // error if it does not fit; others are float64. Of equal keys in an object the last counts, as in
-// JavaScript. Errors wrap ErrValue.
+// JavaScript. A string with half of a surrogate pair is an error. Errors wrap ErrValue.
 func ParseJSON(text []byte) (Value, error) {
 	if !utf8.Valid(text) {
 		return Value{}, fmt.Errorf("%w: JSON is not valid UTF-8", ErrValue)
@@ -176,6 +176,9 @@ func ParseJSON(text []byte) (Value, error) {
 	var raw json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
 		return Value{}, fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	if at := loneEscape(text); at >= 0 {
+		return Value{}, fmt.Errorf("%w: half of a surrogate pair, %s, at byte %d", ErrValue, text[at:at+6], at)
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
