@@ -207,8 +207,16 @@ func (c *listContent) runIndex(lv causal.LV) int {
 	return sort.Search(len(c.runs), func(i int) bool { return c.runs[i].Start >= lv })
 }
 
+// run returns the run that lv was inserted by, nil if lv is no element that was inserted into this list, deleted or not.
+func (c *listContent) run(lv causal.LV) *elementRun {
+	if i := c.runIndex(lv+1) - 1; i >= 0 && lv < c.runs[i].End {
+		return &c.runs[i]
+	}
+	return nil
+}
+
 // inserted reports whether lv is an element that was inserted into this list, deleted or not.
-func (c *listContent) inserted(lv causal.LV) bool { return c.ops.IsInsert(lv) }
+func (c *listContent) inserted(lv causal.LV) bool { return c.run(lv) != nil }
 
 // place returns the place of the element that step names, which inserted admits.
 func (c *listContent) place(ps *pass, step Step) *place {
@@ -234,7 +242,7 @@ func (c *listContent) peek(lv causal.LV) *place {
 
 // initial returns the place of an element as its insertion left it.
 func (c *listContent) initial(lv causal.LV) *place {
-	run := &c.runs[c.runIndex(lv+1)-1]
+	run := c.run(lv)
 	e := &entry{kind: run.kind, alive: []causal.LV{lv}}
 	if run.values != nil {
 		e.content = &registerContent{puts: []put{{lv, run.values[lv-run.Start]}}}
@@ -257,7 +265,7 @@ func (c *listContent) each(f func(lv causal.LV)) {
 // appendElement appends what an element shows: nil if nothing stands there.
 func (c *listContent) appendElement(s *State, lv causal.LV, buf []byte) []byte {
 	if c.places[lv] == nil {
-		run := &c.runs[c.runIndex(lv+1)-1]
+		run := c.run(lv)
 		if run.values != nil {
 			return run.values[lv-run.Start].AppendTo(buf)
 		}
