@@ -22,14 +22,7 @@ func (s *State) ApplyQuietly(a Accepted) { s.apply(a, nil) }
 
 // apply applies a change and returns the number of its ops.
 func (s *State) apply(a Accepted, t *trace) int {
-	if s.tx != nil {
-		panic("crdt: Apply during a transaction")
-	}
-	if end := s.applied.End(); a.Span.Start < end {
-		panic(fmt.Sprintf("crdt: Apply of %s, ops [%d, %d), after op %d", a.Dot(), a.Span.Start, a.Span.End, end-1))
-	}
-	ps := &pass{s: s, actor: a.Actor, first: a.Seq, base: a.Span.Start, trace: t}
-	ps.history = s.applied.Take(s.graph, a.Span)
+	ps := s.pass(a.Actor, a.Seq, a.Span, t)
 	var ops []*Op
 	a.Ops(func(_ causal.Seq, slice string, op *Op) bool {
 		if op.Unknown {
@@ -45,6 +38,17 @@ func (s *State) apply(a Accepted, t *trace) int {
 	}
 	ps.each(ops, func(op *Op) { ps.apply(op) })
 	return len(ops)
+}
+
+// pass begins the application of ops of an actor, the first of which is numbered seq.
+func (s *State) pass(actor causal.Actor, seq causal.Seq, span causal.Span, t *trace) *pass {
+	if s.tx != nil {
+		panic("crdt: Apply during a transaction")
+	}
+	if end := s.applied.End(); span.Start < end {
+		panic(fmt.Sprintf("crdt: Apply of %s:%d, ops [%d, %d), after op %d", actor, seq, span.Start, span.End, end-1))
+	}
+	return &pass{s: s, actor: actor, first: seq, base: span.Start, trace: t, history: s.applied.Take(s.graph, span)}
 }
 
 // each calls f with every op of a change, with the pass at the op.

@@ -257,3 +257,83 @@ func TestReadKeystrokesRefuses(t *testing.T) {
 		t.Error("too few for columns are accepted")
 	}
 }
+
+// ApplyAll comes to the state that applying change by change does, whatever is typed concurrently, and goes
+// on from there.
+func TestApplyAll(t *testing.T) {
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		h := typeTogether(t, 250)
+		c := NewChains(fixtureStore)
+		bulk, single := NewState(c), NewState(c)
+		for rest := h.log; len(rest) > 0; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+			b, err := DecodeBatch(h.BatchOf(rest[:n]).AppendTo(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := c.Check(b, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			added := c.Add(k)
+			for i := range added.parts {
+				if added.parts[i].typing != nil {
+					runs += len(added.parts[i].typing.runs)
+				}
+			}
+			bulk.ApplyAll(added)
+			for a := range added.All {
+				single.ApplyQuietly(a)
+			}
+			if got, want := bulk.Digest(), single.Digest(); got != want {
+				t.Fatalf("digest %v, want %v: text %q, want %q", got, want, bulk.Text("notes").String(), single.Text("notes").String())
+			}
+			if bulk.Stats() != single.Stats() {
+				t.Fatalf("%+v, want %+v", bulk.Stats(), single.Stats())
+			}
+			rest = rest[n:]
+		}
+	})
+	if runs == 0 {
+		t.Error("nothing was applied in runs")
+	}
+}
+
+// Keystrokes in an element that nobody ever inserted are void, each of them; in an opaque slice they are not looked at; where
+// deletes win, they do not bring back what they had not seen deleted.
+func TestApplyAllNowhere(t *testing.T) {
+	a, b := actorOf(0), actorOf(1)
+	element := Path{{Key: "list", Kind: List}, {Elem: causal.Dot{Actor: a, Seq: 900}, Kind: Text}}
+	hidden := Path{{Key: "wins", Kind: DeleteWinsMap}, {Key: "k", Kind: Text}}
+	h := newHolder()
+	group := func(slice string, op Op) Group { return Group{Slice: slice, Len: op.Len, Ops: AppendOp(nil, &op, noRefs)} }
+	h.author(b, 1, group("wins", Op{Code: CodeDelete, Len: 1, Path: Path{hidden[0], {Key: "k"}}}))
+	h.author(b, 1, Group{Slice: "opaque", Len: 1, Ops: unhex(t, "93cd0fa10190")})
+	before := h.graph.Len()
+	for _, path := range []Path{element, hidden, {{Key: "opaque", Kind: Text}}} {
+		for i := range 2 * leastTyping {
+			h.authorAt(nil, a, 1, group(path[0].Key, Op{Code: CodeTextInsert, Len: 1, Path: path, Pos: i, Text: "x"}))
+		}
+	}
+	if got := h.BatchOf(h.log[before:]); len(got.single) > 0 || len(got.parts) != 3 {
+		t.Fatalf("%d parts, %d changes not in columns", len(got.parts), len(got.single))
+	}
+	c := NewChains(fixtureStore)
+	k, err := c.Check(h.BatchOf(h.log), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := c.Add(k)
+	bulk, single := NewState(c), NewState(c)
+	bulk.ApplyAll(added)
+	for a := range added.All {
+		single.ApplyQuietly(a)
+	}
+	if bulk.Stats() != single.Stats() || bulk.Stats().Void != 2*leastTyping+1 {
+		t.Errorf("%+v, one by one %+v", bulk.Stats(), single.Stats())
+	}
+	if bulk.Digest() != single.Digest() || bulk.Map("wins").Has("k") {
+		t.Errorf("%s, one by one %s", bulk.DeleteWinsMap("wins").JSON(), single.DeleteWinsMap("wins").JSON())
+	}
+}

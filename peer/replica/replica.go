@@ -136,9 +136,7 @@ func (r *Replica) Restore(block []byte) error {
 	if err != nil {
 		return fmt.Errorf("replica: restore: %w", err)
 	}
-	for a := range r.chains.Add(k).All {
-		r.state.ApplyQuietly(a)
-	}
+	r.state.ApplyAll(r.chains.Add(k))
 	r.source.stable = r.graph.Len()
 	r.sealed = r.source.stable
 	return nil

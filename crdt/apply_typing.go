@@ -1,0 +1,120 @@
+package crdt
+
+import (
+	"unicode/utf8"
+
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/sequence"
+)
+
+// ApplyAll applies what Chains.Add added, as ApplyQuietly does change by change; what was typed it
+// applies run by run, which costs a fraction.
+func (s *State) ApplyAll(a *Added) {
+	for i := range a.parts {
+		p := &a.parts[i]
+		if p.typing == nil {
+			s.ApplyQuietly(p.Accepted)
+			continue
+		}
+		s.applyKeystrokes(p.typing, p.Span)
+	}
+}
+
+// applyKeystrokes applies t, the ops of which are span: one walk down the path for all of it, and then its runs.
+func (s *State) applyKeystrokes(t *keystrokes, span causal.Span) {
+	ps := s.pass(t.actor, t.seq, span, nil)
+	op := t.op()
+	ps.lv = span.Start
+	switch {
+	case s.opaque[t.slice]:
+		return
+	case !ps.sees(op):
+		for range t.n {
+			s.countForeign(t.slice)
+		}
+		return
+	}
+	// Each op of a row supersedes the one before it, so of the writes only the last is left alive in the end.
+	write, writes := t.lastInsert()
+	write += span.Start
+	var parent parentContent = s.root
+	for i, step := range op.Path {
+		p := parent.place(ps, step)
+		e := p.entry(ps, step.Kind, step.Birth)
+		if writes && p.admits(ps, parent.deletesWins()) {
+			ps.supersede(&e.alive, write)
+		}
+		if i < len(op.Path)-1 {
+			parent = e.content.(parentContent)
+			continue
+		}
+		e.content.(*textContent).play(ps, t)
+	}
+}
+
+// op returns an op of t, as far as all of them are the same.
+func (t *keystrokes) op() *Op {
+	d := opDecoder{change: &Change{Actor: t.actor}, slice: t.slice}
+	op, _, _ := d.readPath(t.path, CodeTextInsert)
+	op.Code = CodeTextInsert
+	return op
+}
+
+// lastInsert returns the first op of the last change that inserts, counted from the first of t, and false if none does.
+func (t *keystrokes) lastInsert() (causal.LV, bool) {
+	at := causal.LV(t.len)
+	for i := len(t.runs) - 1; i >= 0; i-- {
+		r := &t.runs[i]
+		if r.kind == typeInsert {
+			return at - causal.LV(r.size), true
+		}
+		at -= causal.LV(r.n * r.size)
+	}
+	return 0, false
+}
+
+// play applies the runs of t, the first op of which the pass is at. A run of inserts or of deletes at one
+// position is what one op would be that does it all: its author saw the same before each, but for the run itself.
+func (c *textContent) play(ps *pass, t *keystrokes) {
+	text := t.text
+	ascii := len(text) == utf8.RuneCountInString(text)
+	for i := range t.runs {
+		r := &t.runs[i]
+		n := r.n * r.size
+		switch r.kind {
+		case typeInsert:
+			size := n
+			if !ascii {
+				size = bytesOfRunes(text, n)
+			}
+			c.insert(ps, r.pos, text[:size], n, nil)
+			text = text[size:]
+		case typeDelete:
+			c.delete(ps, r.pos, n, nil)
+		case typeBackspace:
+			c.backspace(ps, r)
+		}
+		ps.lv += causal.LV(n)
+	}
+}
+
+// backspace applies a run of backspaces, those that take neighbours as one edit to the text shown.
+func (c *textContent) backspace(ps *pass, r *typingRun) {
+	var room [1]sequence.Edit
+	pos, deleted := 0, 0
+	for i := range r.n {
+		for _, e := range c.ops.Delete(ps.s.graph, ps.history, ps.lv+causal.LV(i*r.size), r.pos-i*r.size, r.size, room[:0]) {
+			if deleted > 0 && e.Pos+e.Deleted == pos {
+				pos, deleted = e.Pos, deleted+e.Deleted
+				continue
+			}
+			if deleted > 0 {
+				c.edit(ps, pos, deleted, "", 0, nil)
+			}
+			pos, deleted = e.Pos, e.Deleted
+		}
+	}
+	if deleted > 0 {
+		c.edit(ps, pos, deleted, "", 0, nil)
+	}
+}
