@@ -22,33 +22,63 @@ func (s *State) ApplyQuietly(a Accepted) { s.apply(a, nil) }
 
 // apply applies a change and returns the number of its ops.
 func (s *State) apply(a Accepted, t *trace) int {
-	ps := s.pass(a.Actor, a.Seq, a.Span, t)
-	var ops []*Op
-	a.Ops(func(_ causal.Seq, slice string, op *Op) bool {
-		if op.Unknown {
-			// Its path, if it has one, is of no use here; that it lies in this slice is.
-			op.Path = Path{{Key: slice}}
-		}
-		ops = append(ops, op)
-		return true
-	})
-	if t != nil {
+	ps := s.start(a.Actor, a.Seq, a.Span, t)
+	n := 0
+	if t == nil {
+		n = ps.stream(a.Change)
+	} else {
+		var ops []*Op
+		a.Ops(func(_ causal.Seq, slice string, op *Op) bool {
+			ops = append(ops, op.in(slice))
+			return true
+		})
 		// What was shown where something else may be shown afterwards, noted before anything changes.
 		ps.each(ops, func(op *Op) { t.expect(ps, op) })
+		ps.each(ops, func(op *Op) { ps.apply(op) })
+		n = len(ops)
 	}
-	ps.each(ops, func(op *Op) { ps.apply(op) })
-	return len(ops)
+	return n
 }
 
-// pass begins the application of ops of an actor, the first of which is numbered seq.
-func (s *State) pass(actor causal.Actor, seq causal.Seq, span causal.Span, t *trace) *pass {
+// in returns op, of the given slice, with a path if it is unknown: its own, if it has one, is of no use here; that it
+// lies in this slice is.
+func (op *Op) in(slice string) *Op {
+	if op.Unknown {
+		op.Path = Path{{Key: slice}}
+	}
+	return op
+}
+
+// stream applies the ops of a change one by one as they are decoded, and returns their number.
+func (ps *pass) stream(c *Change) int {
+	d := &ps.s.decoder
+	n := 0
+	ps.lv = ps.base
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		d.enter(c, g.Slice)
+		for b, left := g.Ops, g.Len; left > 0; n++ {
+			op := &ps.s.op
+			*op = Op{}
+			b = d.next(b, left, op)
+			ps.apply(op.in(g.Slice))
+			ps.lv += causal.LV(op.Len)
+			left -= op.Len
+		}
+	}
+	return n
+}
+
+// start begins the application of ops of an actor, the first of which is numbered seq.
+func (s *State) start(actor causal.Actor, seq causal.Seq, span causal.Span, t *trace) *pass {
 	if s.tx != nil {
 		panic("crdt: Apply during a transaction")
 	}
 	if end := s.applied.End(); span.Start < end {
 		panic(fmt.Sprintf("crdt: Apply of %s:%d, ops [%d, %d), after op %d", actor, seq, span.Start, span.End, end-1))
 	}
-	return &pass{s: s, actor: actor, first: seq, base: span.Start, trace: t, history: s.applied.Take(s.graph, span)}
+	s.pass = pass{s: s, actor: actor, first: seq, base: span.Start, trace: t, history: s.applied.Take(s.graph, span)}
+	return &s.pass
 }
 
 // each calls f with every op of a change, with the pass at the op.
@@ -60,9 +90,17 @@ func (ps *pass) each(ops []*Op, f func(op *Op)) {
 	}
 }
 
-// apply applies one op and reports whether it has an effect: it is void otherwise.
+// apply applies one op and reports whether it has an effect: it is void otherwise. Nothing keeps op itself.
 func (ps *pass) apply(op *Op) bool {
 	s := ps.s
+	here := op.isTyping() && s.spot.is(op.Path)
+	if here && ps.trace == nil {
+		ps.applyAtSpot(op)
+		return true
+	}
+	if !here {
+		s.spot.leave(op)
+	}
 	switch {
 	case op.Unknown:
 		s.stats.Void++
@@ -98,12 +136,30 @@ func (ps *pass) apply(op *Op) bool {
 		}
 		if i == len(op.Path)-1 {
 			ps.applyTo(e, op, admitted, t.content(e))
+			if op.isTyping() && !here {
+				s.spot.move(s, op.Path)
+			}
 			return true
 		}
 		parent = e.content.(parentContent)
 		t = t.content(e)
 	}
 	panic(fmt.Sprintf("crdt: op without a path: %v", op))
+}
+
+// applyAtSpot applies a text op at the State's spot.
+func (ps *pass) applyAtSpot(op *Op) {
+	sp := &ps.s.spot
+	if op.Code.Class() == ClassWrite {
+		for _, e := range sp.entries {
+			ps.supersede(&e.alive, ps.lv)
+		}
+	}
+	if op.Code == CodeTextInsert {
+		sp.text.insert(ps, op.Pos, op.Text, op.Len, nil)
+	} else {
+		sp.text.delete(ps, op.Pos, op.Len, nil)
+	}
 }
 
 // countForeign counts an op of slice that names an element its author never saw.

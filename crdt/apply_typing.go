@@ -22,8 +22,9 @@ func (s *State) ApplyAll(a *Added) {
 
 // applyKeystrokes applies t, the ops of which are span: one walk down the path for all of it, and then its runs.
 func (s *State) applyKeystrokes(t *keystrokes, span causal.Span) {
-	ps := s.pass(t.actor, t.seq, span, nil)
+	ps := s.start(t.actor, t.seq, span, nil)
 	op := t.op()
+	s.spot.leave(op)
 	ps.lv = span.Start
 	switch {
 	case s.opaque[t.slice]:
@@ -55,9 +56,8 @@ func (s *State) applyKeystrokes(t *keystrokes, span causal.Span) {
 // op returns an op of t, as far as all of them are the same.
 func (t *keystrokes) op() *Op {
 	d := opDecoder{change: &Change{Actor: t.actor}, slice: t.slice}
-	op, _, _ := d.readPath(t.path, CodeTextInsert)
-	op.Code = CodeTextInsert
-	return op
+	path, _, _ := d.readPath(t.path, CodeTextInsert)
+	return &Op{Code: CodeTextInsert, Path: path}
 }
 
 // lastInsert returns the first op of the last change that inserts, counted from the first of t, and false if none does.

@@ -31,8 +31,8 @@ type SliceDigest struct {
 func (s *State) SliceDigests() []SliceDigest {
 	var out []SliceDigest
 	var buf []byte
-	for _, name := range sortedKeys(s.root.places) {
-		buf = s.root.places[name].appendDigest(s, buf[:0])
+	for _, name := range sortedKeys(s.shownRoot().places) {
+		buf = s.shownRoot().places[name].appendDigest(s, buf[:0])
 		out = append(out, SliceDigest{name, sha256.Sum256(buf)})
 	}
 	return out

@@ -8,7 +8,7 @@ import (
 )
 
 // Value returns the whole store as one object, the slices by name. Opaque slices are not in it.
-func (s *State) Value() Value { return newValue(s.root.appendValue(s, nil)) }
+func (s *State) Value() Value { return newValue(s.shownRoot().appendValue(s, nil)) }
 
 // JSON returns Value as JSON.
 func (s *State) JSON() string { return s.Value().String() }
@@ -25,7 +25,7 @@ type PlaceView struct {
 // list elements in decimal. Without keys it is the store itself, an object of all slices.
 func (s *State) Path(keys ...string) *PlaceView {
 	v := &PlaceView{s: s, root: len(keys) == 0}
-	var c content = s.root
+	var c content = s.shownRoot()
 	for _, key := range keys {
 		v.place = nil
 		switch c := c.(type) {
@@ -86,7 +86,7 @@ func (v *PlaceView) Keys() []string {
 	var c content
 	switch {
 	case v.root:
-		c = v.s.root
+		c = v.s.shownRoot()
 	case v.shown != nil:
 		c = v.shown.content
 	}
@@ -140,8 +140,8 @@ func (v *PlaceView) Conflicts() []Conflict {
 func (s *State) conflict(v Value, k Kind, lv causal.LV) Conflict {
 	c := Conflict{Value: v, Kind: k, Dot: s.dot(lv)}
 	c.Actor = c.Dot.Actor
-	if s.tx != nil && lv >= s.tx.pass.base {
-		c.Time = s.tx.time
+	if s.tx != nil && lv >= s.pass.base {
+		c.Time = s.draft.time
 	} else {
 		c.Time = s.chains.ChangeAt(lv).Time
 	}
@@ -151,7 +151,7 @@ func (s *State) conflict(v Value, k Kind, lv causal.LV) Conflict {
 // AllConflicts calls yield with the path of every place where more than one thing stands, and what
 // stands there, in the order of the paths, until yield returns false.
 func (s *State) AllConflicts(yield func(path []string, conflicts []Conflict) bool) {
-	s.conflictsBelow(s.root, nil, yield)
+	s.conflictsBelow(s.shownRoot(), nil, yield)
 }
 
 func (s *State) conflictsBelow(c content, path []string, yield func([]string, []Conflict) bool) bool {

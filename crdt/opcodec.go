@@ -113,13 +113,13 @@ func appendDot(buf []byte, d causal.Dot, ref func(causal.Actor) int) []byte {
 // Void op. An *Op may be kept but not changed: neighbours share Paths.
 func (c *Change) Ops(yield func(seq causal.Seq, slice string, op *Op) bool) {
 	seq := c.Seq
+	var d opDecoder
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		d := opDecoder{change: c, slice: g.Slice}
-		b, left := g.Ops, g.Len
-		for left > 0 {
-			var op *Op
-			op, b = d.next(b, left)
+		d.enter(c, g.Slice)
+		for b, left := g.Ops, g.Len; left > 0; {
+			op := new(Op)
+			b = d.next(b, left, op)
 			if !yield(seq, g.Slice, op) {
 				return
 			}
@@ -129,15 +129,24 @@ func (c *Change) Ops(yield func(seq causal.Seq, slice string, op *Op) bool) {
 	}
 }
 
-// opDecoder decodes the ops of one group.
+// opDecoder decodes the ops of one group after the other.
 type opDecoder struct {
 	change *Change
 	slice  string
-	// The last path read, its encoding and the kind it leads to: ops of one change tend
-	// to share it.
+	// The last path read, its encoding and the kind it leads to: ops of one change, and many changes
+	// in a row, tend to share it.
 	path Path
 	raw  []byte
 	kind Kind
+	dots bool // a dot is in it, which in another change may name another actor
+}
+
+// enter starts a group of c.
+func (d *opDecoder) enter(c *Change, slice string) {
+	if d.slice != slice || d.dots && d.change != c {
+		d.slice, d.path, d.dots = slice, nil, false
+	}
+	d.change = c
 }
 
 // verdict is what reading an op came to.
@@ -149,34 +158,38 @@ const (
 	opUnknown
 )
 
-// next reads the first op of b, of whose group left dots are left, and returns what
+// next reads the first op of b, of whose group left dots are left, into op, which must be zero, and returns what
 // follows it.
-func (d *opDecoder) next(b []byte, left int) (*Op, []byte) {
+func (d *opDecoder) next(b []byte, left int, op *Op) []byte {
+	op.Void, op.Len = true, left
 	n, rest, ok := readArray(b)
 	if !ok || n < 2 {
-		return &Op{Void: true, Len: left}, nil
+		return nil
 	}
 	code, rest, ok := readUint(rest)
 	if !ok || code > 1<<32-1 {
-		return &Op{Void: true, Len: left}, nil
+		return nil
 	}
 	length, rest, ok := readUint(rest)
 	if !ok || length < 1 || length > MaxChangeLen {
-		return &Op{Void: true, Len: left}, nil
+		return nil
 	}
-	op, rest, v := d.body(rest, n, Code(code), int(length))
+	rest, v := d.body(rest, n, Code(code), int(length), op)
 	if v == opGood && int(length) <= left {
-		return op, rest
+		op.Void = false
+		return rest
 	}
+	*op = Op{Void: true, Len: left}
 	rest, ok = skipValue(b)
 	if !ok {
-		return &Op{Void: true, Len: left}, nil
+		return nil
 	}
-	return &Op{Void: true, Unknown: v == opUnknown, Code: Code(code), Len: min(int(length), left)}, rest
+	op.Unknown, op.Code, op.Len = v == opUnknown, Code(code), min(int(length), left)
+	return rest
 }
 
-// body reads an op of n items behind its header.
-func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, verdict) {
+// body reads into op what follows the header of an op of n items.
+func (d *opDecoder) body(b []byte, n int, code Code, length int, op *Op) ([]byte, verdict) {
 	var args int
 	single, placed := true, false // takes one dot; has a position
 	switch code {
@@ -195,21 +208,21 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 	case CodeTextMark:
 		args, placed = 8, true
 	default:
-		return nil, nil, opUnknown
+		return nil, opUnknown
 	}
 	if n != args || single && length != 1 {
-		return nil, nil, opVoid
+		return nil, opVoid
 	}
-	op, b, v := d.readPath(b, code)
-	if v != opGood {
-		return nil, nil, v
+	var v verdict
+	if op.Path, b, v = d.readPath(b, code); v != opGood {
+		return nil, v
 	}
 	op.Code, op.Len = code, length
 	ok := true
 	if placed {
 		var pos uint64
 		if pos, b, ok = readUint(b); !ok || pos > MaxPosition {
-			return nil, nil, opVoid
+			return nil, opVoid
 		}
 		op.Pos = int(pos)
 	}
@@ -223,10 +236,10 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 	case CodeTouch, CodeListNew:
 		var k uint64
 		if k, b, ok = readUint(b); !ok || k == 0 || k > 0xff {
-			return nil, nil, opVoid
+			return nil, opVoid
 		}
 		if op.Kind = Kind(k); !op.Kind.Known() {
-			return nil, nil, opUnknown
+			return nil, opUnknown
 		}
 		if code == CodeTouch {
 			op.Path[len(op.Path)-1].Kind = op.Kind
@@ -247,9 +260,9 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int) (*Op, []byte, v
 		b, ok = readMark(b, op)
 	}
 	if !ok {
-		return nil, nil, opVoid
+		return nil, opVoid
 	}
-	return op, b, opGood
+	return b, opGood
 }
 
 // readMark reads what follows the position of a mark or unmark.
@@ -291,40 +304,30 @@ func readValues(b []byte, n int) ([]Value, []byte, bool) {
 	return values, b, true
 }
 
-// opWithStep is an Op on a slice itself, with its Path, in one piece of memory.
-type opWithStep struct {
-	op   Op
-	step [1]Step
-}
-
-// readPath returns a new Op that holds the path at the start of b, and what follows that.
-func (d *opDecoder) readPath(b []byte, code Code) (*Op, []byte, verdict) {
+// readPath returns the path at the start of b, and what follows it.
+func (d *opDecoder) readPath(b []byte, code Code) (Path, []byte, verdict) {
 	kind := code.kind()
 	if d.path != nil && kind != 0 && kind == d.kind && bytes.HasPrefix(b, d.raw) {
-		return &Op{Path: d.path}, b[len(d.raw):], opGood
+		return d.path, b[len(d.raw):], opGood
 	}
 	count, rest, ok := readArray(b)
 	if !ok || count/2+1 > MaxDepth || code == CodeDelete && count%2 != 0 {
 		return nil, nil, opVoid
 	}
-	var op *Op
-	if count < 2 {
-		o := &opWithStep{}
-		op = &o.op
-		op.Path = o.step[:]
-	} else {
-		op = &Op{Path: make(Path, count/2+1)}
-	}
-	op.Path[0].Key = d.slice
 	last := count / 2
+	path := make(Path, last+1)
+	path[0].Key = d.slice
+	dots := false
 	for i := range last {
-		entry, place := &op.Path[i], &op.Path[i+1]
+		entry, place := &path[i], &path[i+1]
 		var v verdict
 		if rest, v = d.readEntry(rest, entry); v != opGood {
 			return nil, nil, v
 		}
+		dots = dots || !entry.Birth.IsZero()
 		if entry.Kind == List {
 			place.Elem, rest, ok = d.readDot(rest)
+			dots = true
 		} else {
 			var key []byte
 			key, rest, ok = readStr(rest)
@@ -337,16 +340,18 @@ func (d *opDecoder) readPath(b []byte, code Code) (*Op, []byte, verdict) {
 			return nil, nil, opVoid
 		}
 	}
-	op.Path[last].Kind = kind
+	path[last].Kind = kind
 	if count%2 != 0 {
-		if op.Path[last].Birth, rest, ok = d.readDot(rest); !ok {
+		dots = true
+		if path[last].Birth, rest, ok = d.readDot(rest); !ok {
 			return nil, nil, opVoid
 		}
 	}
 	if kind != 0 {
-		d.path, d.kind, d.raw = op.Path, kind, b[:len(b)-len(rest)]
+		// The bytes belong to the change, which is not to be kept for the path's sake.
+		d.path, d.kind, d.dots, d.raw = path, kind, dots, append(d.raw[:0], b[:len(b)-len(rest)]...)
 	}
-	return op, rest, opGood
+	return path, rest, opGood
 }
 
 // readEntry reads the kind, and the birth if there is one, of an entry with places below it.

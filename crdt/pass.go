@@ -6,7 +6,7 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// pass is one application of ops to a State: of a change, or of a transaction
+// pass is one application of ops to a State, which has one at a time: of a change, or of a transaction
 // while it is being authored. It knows what their author saw, can be taken back if it keeps a
 // journal, and notes for the event what it touches.
 type pass struct {
@@ -24,11 +24,13 @@ type pass struct {
 // journal holds what takes a pass back, last done first undone.
 type journal struct{ undos []func() }
 
-func (j *journal) rollback() {
+// rollback takes back what the journal holds, and reports whether that was anything.
+func (j *journal) rollback() bool {
+	some := len(j.undos) > 0
 	for i := len(j.undos) - 1; i >= 0; i-- {
 		j.undos[i]()
 	}
-	j.undos = nil
+	return some
 }
 
 // undoable reports whether the pass may be taken back: if so, whatever is changed must be given to undo.
@@ -57,7 +59,21 @@ func (ps *pass) find(d causal.Dot) (causal.LV, bool) {
 // supersede makes lv, of the op being applied, a member of set and drops from it what the op saw.
 func (ps *pass) supersede(set *[]causal.LV, lv causal.LV) {
 	ps.save(set)
-	*set = append(slices.DeleteFunc(*set, ps.saw), lv)
+	*set = append(ps.unseen(*set), lv)
+}
+
+// unseen drops from set, in place, what the op being applied saw.
+func (ps *pass) unseen(set []causal.LV) []causal.LV {
+	if ps.history.Complete() {
+		return set[:0]
+	}
+	out := set[:0]
+	for _, lv := range set {
+		if !ps.saw(lv) {
+			out = append(out, lv)
+		}
+	}
+	return out
 }
 
 // drop drops from set what the op being applied saw, or everything.
@@ -70,7 +86,7 @@ func (ps *pass) drop(set *[]causal.LV, all bool) {
 		*set = (*set)[:0]
 		return
 	}
-	*set = slices.DeleteFunc(*set, ps.saw)
+	*set = ps.unseen(*set)
 }
 
 // save lets the pass put set back as it is.

@@ -24,7 +24,12 @@ type State struct {
 	// foreign counts, by slice, the void ops that name an element their author never saw. Nobody can tell of an
 	// opaque slice, so there they do not count.
 	foreign map[string]int
+	pass    pass      // the ops being applied
+	decoder opDecoder // of those, and the last one decoded
+	op      Op
+	spot    spot
 	tx      *Tx // the transaction under way, if any
+	draft   draft
 }
 
 // Stats counts ops without effect among those a State has applied.
@@ -48,6 +53,14 @@ func (s *State) Version() Version { return s.graph.Version(s.applied.Heads()) }
 // Heads returns the same as local versions of the graph, ascending. Read-only until s changes.
 func (s *State) Heads() []causal.LV { return s.applied.Heads() }
 
+// shownRoot returns the slices for reading, with all that a transaction under way has written.
+func (s *State) shownRoot() *mapContent {
+	if s.tx != nil {
+		s.tx.play()
+	}
+	return s.root
+}
+
 // Stats returns how many ops had no effect.
 func (s *State) Stats() Stats { return s.stats }
 
@@ -64,7 +77,7 @@ type SliceInfo struct {
 // Slices returns the slices that stand and those that are opaque, by name.
 func (s *State) Slices() []SliceInfo {
 	var out []SliceInfo
-	for name, p := range s.root.places {
+	for name, p := range s.shownRoot().places {
 		if e := p.shown(s); e != nil {
 			out = append(out, SliceInfo{Name: name, Kind: e.kind})
 		}
@@ -114,8 +127,8 @@ func (s *State) latest(lvs []causal.LV) causal.LV {
 
 // dot returns the dot of an applied op, or of one of the transaction under way.
 func (s *State) dot(lv causal.LV) causal.Dot {
-	if s.tx != nil && lv >= s.tx.pass.base {
-		return causal.Dot{Actor: s.tx.pass.actor, Seq: s.tx.pass.first + causal.Seq(lv-s.tx.pass.base)}
+	if s.tx != nil && lv >= s.pass.base {
+		return causal.Dot{Actor: s.pass.actor, Seq: s.pass.first + causal.Seq(lv-s.pass.base)}
 	}
 	return s.graph.Dot(lv)
 }

@@ -94,17 +94,40 @@ type TxText struct {
 	tx *Tx
 }
 
+// Len returns the number of code points.
+func (t *TxText) Len() int { return t.length(!t.tx.over() && t.tx.s.spot.at(t.at)) }
+
+// length is Len for those who know whether t is at the spot.
+func (t *TxText) length(atSpot bool) int {
+	switch d := &t.tx.s.draft; {
+	case !atSpot:
+		return t.TextView.Len()
+	case d.played < len(d.ops):
+		return d.textLen
+	default:
+		return t.tx.s.spot.text.rope.Len()
+	}
+}
+
 // Insert inserts s, valid UTF-8, at position pos.
 func (t *TxText) Insert(pos int, s string) {
-	switch n := t.Len(); {
-	case t.tx.over():
+	tx := t.tx
+	if tx.over() {
+		return
+	}
+	atSpot := tx.atSpot(t.at)
+	switch n := t.length(atSpot); {
+	case tx.over():
 	case !utf8.ValidString(s):
-		t.tx.fail(fmt.Errorf("crdt: insert into %s: %s", t.at, notUTF8(s)))
+		tx.fail(fmt.Errorf("crdt: insert into %s: %s", t.at.String(), notUTF8(s)))
 	case pos < 0 || pos > n:
-		t.tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, t.at, pos, n))
-	case s != "":
-		if path, ok := t.tx.enter(t.at, ClassWrite); ok {
-			t.tx.do(&Op{Code: CodeTextInsert, Len: utf8.RuneCountInString(s), Path: path, Pos: pos, Text: s})
+		tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, t.at.String(), pos, n))
+	case s == "":
+	case atSpot:
+		tx.putOff(CodeTextInsert, pos, utf8.RuneCountInString(s), s)
+	default:
+		if path, ok := tx.enter(t.at, ClassWrite); ok {
+			tx.do(&Op{Code: CodeTextInsert, Len: utf8.RuneCountInString(s), Path: path, Pos: pos, Text: s})
 		}
 	}
 }
@@ -114,13 +137,21 @@ func (t *TxText) Append(s string) { t.Insert(t.Len(), s) }
 
 // Delete deletes n code points from position pos.
 func (t *TxText) Delete(pos, n int) {
-	switch length := t.Len(); {
-	case t.tx.over():
+	tx := t.tx
+	if tx.over() {
+		return
+	}
+	atSpot := tx.atSpot(t.at)
+	switch length := t.length(atSpot); {
+	case tx.over():
 	case pos < 0 || n < 0 || pos > length || n > length-pos:
-		t.tx.fail(fmt.Errorf("%w: delete from %s: [%d, %d+%d) of %d", ErrRange, t.at, pos, pos, n, length))
-	case n > 0:
-		if path, ok := t.tx.enter(t.at, ClassNeither); ok {
-			t.tx.do(&Op{Code: CodeTextDelete, Len: n, Path: path, Pos: pos})
+		tx.fail(fmt.Errorf("%w: delete from %s: [%d, %d+%d) of %d", ErrRange, t.at.String(), pos, pos, n, length))
+	case n == 0:
+	case atSpot:
+		tx.putOff(CodeTextDelete, pos, n, "")
+	default:
+		if path, ok := tx.enter(t.at, ClassNeither); ok {
+			tx.do(&Op{Code: CodeTextDelete, Len: n, Path: path, Pos: pos})
 		}
 	}
 }
@@ -128,7 +159,7 @@ func (t *TxText) Delete(pos, n int) {
 // Set turns the text into s by deleting and inserting what differs between a common beginning and end.
 func (t *TxText) Set(s string) {
 	if !utf8.ValidString(s) {
-		t.tx.fail(fmt.Errorf("crdt: set %s: %s", t.at, notUTF8(s)))
+		t.tx.fail(fmt.Errorf("crdt: set %s: %s", t.at.String(), notUTF8(s)))
 		return
 	}
 	old, want := []rune(t.String()), []rune(s)
@@ -171,12 +202,12 @@ func (t *TxText) ofUTF16(offset int) (pos int, ok bool) {
 		return 0, false
 	}
 	if n := t.LenUTF16(); offset < 0 || offset > n {
-		t.tx.fail(fmt.Errorf("%w: edit %s: UTF-16 offset %d of %d", ErrRange, t.at, offset, n))
+		t.tx.fail(fmt.Errorf("%w: edit %s: UTF-16 offset %d of %d", ErrRange, t.at.String(), offset, n))
 		return 0, false
 	}
 	pos = t.RuneOfUTF16(offset)
 	if t.UTF16OfRune(pos) != offset {
-		t.tx.fail(fmt.Errorf("%w: edit %s: UTF-16 offset %d is inside a surrogate pair", ErrRange, t.at, offset))
+		t.tx.fail(fmt.Errorf("%w: edit %s: UTF-16 offset %d is inside a surrogate pair", ErrRange, t.at.String(), offset))
 		return 0, false
 	}
 	return pos, true

@@ -28,39 +28,62 @@ var ErrOpaque = errors.New("crdt: slice holds operations this version does not k
 //
 // Methods that write return nothing: the first bad argument sticks, later calls do nothing, and Commit
 // rolls back and returns the error.
+//
+// Edits of one text that go on where the one before stopped (typed characters, a key held down) become one op.
 type Tx struct {
-	s    *State
-	pass *pass
-	time int64
-	ops  []*Op
-	len  int // dots so far
+	s    *State // whose draft is this transaction's until it is done
 	err  error
 	done bool
 }
 
 // Begin starts a transaction of actor, whose clock shows time (unix ms). The actor's last change must be in
 // s; if not, or if a transaction is under way already, the transaction starts with an error.
-func (s *State) Begin(actor causal.Actor, time int64) *Tx { return s.begin(actor, time, new(trace)) }
+func (s *State) Begin(actor causal.Actor, time int64) *Tx {
+	tx := s.begin(actor, time)
+	if !tx.done {
+		s.pass.trace = new(trace)
+	}
+	return tx
+}
 
 // BeginQuietly is Begin for those who do not ask what happened: the Event that Commit returns is zero.
-func (s *State) BeginQuietly(actor causal.Actor, time int64) *Tx { return s.begin(actor, time, nil) }
+func (s *State) BeginQuietly(actor causal.Actor, time int64) *Tx { return s.begin(actor, time) }
 
-func (s *State) begin(actor causal.Actor, time int64, t *trace) *Tx {
-	base := s.graph.Len()
-	tx := &Tx{s: s, time: time}
-	tx.pass = &pass{s: s, actor: actor, first: s.graph.Last(actor) + 1, base: base, journal: new(journal), trace: t}
-	if last, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: tx.pass.first - 1}); ok && !s.graph.Contains(s.Heads(), last) {
-		tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), actor)
-	}
-	if time < 0 || time > MaxTime {
-		tx.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
-	}
+func (s *State) begin(actor causal.Actor, time int64) *Tx {
+	tx := s.draft.newTx(s)
 	if s.tx != nil {
 		tx.err, tx.done = errors.New("crdt: begin: a transaction is under way"), true
 		return tx
 	}
 	s.tx = tx
+	base := s.graph.Len()
+	first, ok := s.next(actor)
+	if !ok {
+		tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), actor)
+	}
+	if time < 0 || time > MaxTime {
+		tx.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
+	}
+	s.draft.time = time
+	s.pass = pass{s: s, actor: actor, first: first, base: base, journal: &s.draft.journal}
 	return tx
+}
+
+// next returns the number of actor's next op, and false if its last one is not in s.
+func (s *State) next(actor causal.Actor) (causal.Seq, bool) {
+	if s.goesOn(actor) && s.graph.Len() == s.draft.wroteLV+1 {
+		return s.draft.wrote.Seq + 1, true
+	}
+	last := s.graph.Last(actor)
+	lv, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: last})
+	return last + 1, !ok || s.graph.Contains(s.Heads(), lv)
+}
+
+// goesOn reports whether the last transaction of s was actor's and s has seen nothing else since.
+func (s *State) goesOn(actor causal.Actor) bool {
+	d := &s.draft
+	heads := s.applied.Heads()
+	return len(heads) == 1 && heads[0] == d.wroteLV && d.wrote.Actor == actor
 }
 
 // Err returns the error that sticks, nil if there is none.
@@ -74,7 +97,9 @@ func (tx *Tx) Rollback() {
 	if tx.done {
 		return
 	}
-	tx.pass.journal.rollback()
+	if tx.s.draft.journal.rollback() {
+		tx.s.spot = spot{}
+	}
 	tx.finish()
 }
 
@@ -82,6 +107,7 @@ func (tx *Tx) Rollback() {
 func (tx *Tx) finish() {
 	tx.done = true
 	tx.s.tx = nil
+	tx.s.draft.reset()
 	if tx.err == nil {
 		tx.err = ErrTx
 	}
@@ -91,45 +117,54 @@ func (tx *Tx) finish() {
 // to the State, unless it was begun quietly. Without an op there is no change and ok is false. On
 // error all is rolled back.
 func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
-	if tx.done || tx.err != nil || len(tx.ops) == 0 {
+	s := tx.s
+	d := &s.draft
+	if tx.done || tx.err != nil || len(d.ops) == 0 {
 		err = tx.err
 		tx.Rollback()
 		return Accepted{}, Event{}, false, err
 	}
-	s := tx.s
+	d.close()
+	t := s.pass.trace
+	if t != nil && d.played > 0 {
+		tx.play() // it may turn out that t cannot tell what that does
+	}
 	inOrder := tx.group()
-	change := NewChange(tx.pass.actor, tx.pass.first, tx.time, s.Version(), tx.ops)
+	var version Version
+	if !s.goesOn(s.pass.actor) {
+		version = s.Version()
+	}
+	change := d.room.change(s.pass.actor, s.pass.first, d.time, version, d.ops)
 	if err := change.Validate(); err != nil {
 		tx.Rollback()
 		return Accepted{}, Event{}, false, fmt.Errorf("crdt: commit: %w", err)
 	}
 	// Nothing below can fail.
-	t := tx.pass.trace
+	if !inOrder || t != nil && t.stale {
+		tx.Rollback()
+		a = s.chains.Author(change, s.Heads())
+		if t == nil {
+			s.ApplyQuietly(a)
+			return a, Event{}, true, nil
+		}
+		return a, s.Apply(a), true, nil
+	}
 	var from Version
 	if t != nil {
 		from = s.Version()
 	}
-	stands := inOrder && (t == nil || !t.stale)
-	if !stands {
-		tx.Rollback()
-	}
+	s.pass.journal = nil
+	tx.play()
 	a = s.chains.Author(change, s.Heads())
-	switch {
-	case stands:
-	case t == nil:
-		s.ApplyQuietly(a)
-		return a, Event{}, true, nil
-	default:
-		return a, s.Apply(a), true, nil
-	}
-	tx.finish()
-	if a.Span.Start != tx.pass.base {
-		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", tx.pass.base, a.Span.Start))
+	if a.Span.Start != s.pass.base {
+		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", s.pass.base, a.Span.Start))
 	}
 	s.applied.Take(s.graph, a.Span)
+	d.wrote, d.wroteLV = a.Dot(), a.Span.End-1
 	if t != nil {
-		ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(tx.ops))}, Edits: t.edits(s)}
+		ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(d.ops))}, Edits: t.edits(s)}
 	}
+	tx.finish()
 	return a, ev, true, nil
 }
 
@@ -164,19 +199,6 @@ func (tx *Tx) scalar(x any) (Value, bool) {
 		return Value{}, false
 	}
 	return v, ok
-}
-
-// do applies an op and returns its first local version.
-func (tx *Tx) do(op *Op) causal.LV {
-	lv := tx.pass.base + causal.LV(tx.len)
-	tx.pass.lv = lv
-	tx.pass.trace.expect(tx.pass, op)
-	if !tx.pass.apply(op) {
-		panic(fmt.Sprintf("crdt: authored a void op: %v", op))
-	}
-	tx.ops = append(tx.ops, op)
-	tx.len += op.Len
-	return lv
 }
 
 // enter returns the path to the entry that an op of some class at a is about, and false after an error:
@@ -235,7 +257,7 @@ func (tx *Tx) approach(a *address, class Class, path Path) (Path, *entry, bool) 
 		return append(path, Step{Key: a.key}), parent, true
 	}
 	if tx.s.placeIn(parent, a) == nil {
-		tx.fail(fmt.Errorf("crdt: write to %s: the element is not in the list", a))
+		tx.fail(fmt.Errorf("crdt: write to %s: the element is not in the list", a.String()))
 		return nil, nil, false
 	}
 	return append(path, Step{Elem: tx.s.dot(a.elem)}), parent, true

@@ -12,30 +12,31 @@ import (
 // refer to. It reports whether they were in order already: if not, they have
 // other dots now than those they were applied with.
 func (tx *Tx) group() (inOrder bool) {
+	d, ps := &tx.s.draft, &tx.s.pass
 	bySlice := func(a, b *Op) int { return strings.Compare(a.Path[0].Key, b.Path[0].Key) }
-	if slices.IsSortedFunc(tx.ops, bySlice) {
+	if slices.IsSortedFunc(d.ops, bySlice) {
 		return true
 	}
-	starts := make([]causal.Seq, len(tx.ops)) // as authored
-	at := make(map[*Op]int, len(tx.ops))
-	next := tx.pass.first
-	for i, op := range tx.ops {
+	starts := make([]causal.Seq, len(d.ops)) // as authored
+	at := make(map[*Op]int, len(d.ops))
+	next := ps.first
+	for i, op := range d.ops {
 		starts[i], at[op] = next, i
 		next += causal.Seq(op.Len)
 	}
-	sorted := slices.Clone(tx.ops)
+	sorted := slices.Clone(d.ops)
 	slices.SortStableFunc(sorted, bySlice)
-	moved := make([]causal.Seq, len(tx.ops)) // by place in starts: as sorted
-	next = tx.pass.first
+	moved := make([]causal.Seq, len(d.ops)) // by place in starts: as sorted
+	next = ps.first
 	for _, op := range sorted {
 		moved[at[op]] = next
 		next += causal.Seq(op.Len)
 	}
-	rename := func(d *causal.Dot, means func(op *Op) bool) {
-		if d.Actor == tx.pass.actor && d.Seq >= tx.pass.first && d.Seq < next {
-			i := sort.Search(len(starts), func(i int) bool { return starts[i] > d.Seq }) - 1
-			if means(tx.ops[i]) {
-				d.Seq += moved[i] - starts[i]
+	rename := func(dot *causal.Dot, means func(op *Op) bool) {
+		if dot.Actor == ps.actor && dot.Seq >= ps.first && dot.Seq < next {
+			i := sort.Search(len(starts), func(i int) bool { return starts[i] > dot.Seq }) - 1
+			if means(d.ops[i]) {
+				dot.Seq += moved[i] - starts[i]
 			}
 		}
 	}
@@ -46,12 +47,12 @@ func (tx *Tx) group() (inOrder bool) {
 			step := &op.Path[i]
 			rename(&step.Elem, func(*Op) bool { return true })
 			// A birth is an opaque name: one that somebody made up earlier may look like a dot of this transaction.
-			rename(&step.Birth, func(d *Op) bool {
-				return d.Code == CodeDelete && len(d.Path) == i+1 && d.Path[i].Key == step.Key
+			rename(&step.Birth, func(del *Op) bool {
+				return del.Code == CodeDelete && len(del.Path) == i+1 && del.Path[i].Key == step.Key
 			})
 		}
 	}
-	tx.ops = sorted
+	d.ops = sorted
 	return false
 }
 
@@ -60,42 +61,97 @@ func (tx *Tx) group() (inOrder bool) {
 // is wrong with one makes it void. A program that knows only the positions and the version a user saw can
 // author changes with it; others use a Tx.
 func NewChange(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
-	c := &Change{Actor: actor, Seq: seq, Time: time}
-	refs := make(map[causal.Actor]causal.Seq)
-	refer := func(d causal.Dot) {
-		if !d.Actor.IsZero() && d.Actor != actor {
-			refs[d.Actor] = 0
+	var room changeRoom
+	return room.change(actor, seq, time, version, ops)
+}
+
+// changeRoom is memory for changes, taken in pieces that grow: most changes are so small that to ask for each
+// one's would cost more than writing it. What it gives out it never touches again.
+type changeRoom struct {
+	changes []changeWithGroup
+	bytes   []byte
+	piece   int    // changes in the last piece taken
+	ops     []byte // for encoding
+}
+
+// changeWithGroup is a Change with its only Group.
+type changeWithGroup struct {
+	change Change
+	group  [1]Group
+}
+
+const (
+	roomChanges = 64      // at most in one piece
+	roomBytes   = 4 << 10 // at most in one piece for several groups
+)
+
+// change is NewChange.
+func (r *changeRoom) change(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
+	if len(r.changes) == 0 {
+		r.piece = min(max(2*r.piece, 1), roomChanges)
+		r.changes = make([]changeWithGroup, r.piece)
+	}
+	c := &r.changes[0].change
+	*c = Change{Actor: actor, Seq: seq, Time: time, Refs: refsOf(actor, version, ops), Groups: r.changes[0].group[:0]}
+	r.changes = r.changes[1:]
+	number := func(a causal.Actor) int {
+		i, ok := slices.BinarySearchFunc(c.Refs, a, func(d causal.Dot, a causal.Actor) int { return d.Actor.Compare(a) })
+		if !ok {
+			return 0
 		}
+		return i + 1
 	}
-	for _, op := range ops {
-		refer(op.Elem)
-		for i := range op.Path {
-			refer(op.Path[i].Elem)
-			refer(op.Path[i].Birth)
+	for len(ops) > 0 {
+		g := Group{Slice: ops[0].Path[0].Key}
+		r.ops = r.ops[:0]
+		for len(ops) > 0 && ops[0].Path[0].Key == g.Slice {
+			g.Len += ops[0].Len
+			r.ops = AppendOp(r.ops, ops[0], number)
+			ops = ops[1:]
 		}
-	}
-	for _, d := range version {
-		if d.Actor != actor {
-			refs[d.Actor] = d.Seq
-		}
-	}
-	for a, seq := range refs {
-		c.Refs = append(c.Refs, causal.Dot{Actor: a, Seq: seq})
-	}
-	slices.SortFunc(c.Refs, causal.Dot.Compare)
-	numbers := make(map[causal.Actor]int, len(c.Refs))
-	for i, r := range c.Refs {
-		numbers[r.Actor] = i + 1
-	}
-	number := func(a causal.Actor) int { return numbers[a] }
-	for _, op := range ops {
-		slice := op.Path[0].Key
-		if n := len(c.Groups); n == 0 || c.Groups[n-1].Slice != slice {
-			c.Groups = append(c.Groups, Group{Slice: slice})
-		}
-		g := &c.Groups[len(c.Groups)-1]
-		g.Len += op.Len
-		g.Ops = AppendOp(g.Ops, op, number)
+		g.Ops = r.keep(r.ops)
+		c.Groups = append(c.Groups, g)
 	}
 	return c
+}
+
+// keep returns a copy of b.
+func (r *changeRoom) keep(b []byte) []byte {
+	n := len(b)
+	if n > cap(r.bytes)-len(r.bytes) {
+		size := roomBytes / roomChanges * r.piece
+		if n > size/8 {
+			return slices.Clone(b)
+		}
+		r.bytes = make([]byte, 0, size)
+	}
+	at := len(r.bytes)
+	r.bytes = append(r.bytes, b...)
+	return r.bytes[at : at+n : at+n]
+}
+
+// refsOf returns the Refs of a change: the heads its author saw other than its own, and whom its ops name.
+func refsOf(actor Actor, version Version, ops []*Op) []causal.Dot {
+	var refs []causal.Dot
+	refer := func(d causal.Dot, seq causal.Seq) {
+		if d.Seq == 0 || d.Actor == actor {
+			return
+		}
+		i, ok := slices.BinarySearchFunc(refs, d.Actor, func(r causal.Dot, a causal.Actor) int { return r.Actor.Compare(a) })
+		if !ok {
+			refs = slices.Insert(refs, i, causal.Dot{Actor: d.Actor})
+		}
+		refs[i].Seq = max(refs[i].Seq, seq)
+	}
+	for _, d := range version {
+		refer(d, d.Seq)
+	}
+	for _, op := range ops {
+		refer(op.Elem, 0)
+		for i := range op.Path {
+			refer(op.Path[i].Elem, 0)
+			refer(op.Path[i].Birth, 0)
+		}
+	}
+	return refs
 }

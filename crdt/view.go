@@ -42,7 +42,7 @@ func (a *address) depth() int {
 // element is deleted, or nothing of the right kind stands above it.
 func (s *State) place(a *address) *place {
 	if a.parent == nil {
-		return s.root.places[a.key]
+		return s.shownRoot().places[a.key]
 	}
 	return s.placeIn(s.entry(a.parent), a)
 }
@@ -51,7 +51,7 @@ func (s *State) place(a *address) *place {
 // if nothing ever named it.
 func (s *State) placeIn(e *entry, a *address) *place {
 	if a.parent == nil {
-		return s.root.places[a.key]
+		return s.shownRoot().places[a.key]
 	}
 	if e == nil {
 		return nil
