@@ -76,7 +76,7 @@ func (b *blamer) add(span causal.Span) {
 		})
 	}
 	if n = max(span.Start, n); n < span.End { // of the transaction under way
-		b.piece(b.s.dot(n), int(span.End-n), causal.Span{Start: b.s.tx.pass.base, End: span.End}, b.s.tx.time)
+		b.piece(b.s.dot(n), int(span.End-n), causal.Span{Start: b.s.pass.base, End: span.End}, b.s.draft.time)
 	}
 }
 

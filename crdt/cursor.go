@@ -150,7 +150,7 @@ func (s *State) follow(c Cursor) (*entry, []string, error) {
 	}
 	var e *entry
 	keys := make([]string, len(c.path))
-	in := content(s.root)
+	in := content(s.shownRoot())
 	for i, step := range c.path {
 		var p *place
 		keys[i] = step.Key

@@ -139,7 +139,7 @@ func (s *State) Edits(src Source, from, to Version) ([]Edit, error) {
 		}
 	}
 	d := differ{s: s, a: states[0], b: states[1], lacksA: lacks[0], lacksB: lacks[1]}
-	d.maps(s.root, d.a.root, d.b.root)
+	d.maps(s.shownRoot(), d.a.root, d.b.root)
 	return d.out, nil
 }
 
