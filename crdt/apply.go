@@ -223,7 +223,11 @@ func (ps *pass) sees(op *Op) bool {
 			}
 		}
 	}
-	return op.Code != CodeListMove || c != nil && ps.peek(c, Step{Elem: op.Elem}) != nil
+	if op.Code != CodeListMove {
+		return true
+	}
+	l, ok := c.(*listContent)
+	return ok && ps.seesElement(l, op.Elem)
 }
 
 // peek returns the place below c that step leads to, for reading, nil if there is none.
@@ -232,9 +236,16 @@ func (ps *pass) peek(c content, step Step) *place {
 	case *mapContent:
 		return c.places[step.Key]
 	case *listContent:
-		if lv, ok := ps.find(step.Elem); ok && c.inserted(lv) {
+		if ps.seesElement(c, step.Elem) {
+			lv, _ := ps.find(step.Elem)
 			return c.peek(lv)
 		}
 	}
 	return nil
+}
+
+// seesElement reports whether d inserted an element into c, deleted since or not, and the author saw that.
+func (ps *pass) seesElement(c *listContent, d causal.Dot) bool {
+	lv, ok := ps.find(d)
+	return ok && c.inserted(lv)
 }

@@ -86,33 +86,67 @@ func (c *listContent) cutRuns(lv causal.LV) {
 
 // delete applies a ListDelete of n elements.
 func (c *listContent) delete(ps *pass, pos, n int, t *touch) {
-	c.edits = c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, c.edits[:0])
-	c.truncateOnUndo(ps)
-	for _, gone := range c.play(ps, t) {
-		c.forget(ps, gone)
+	lv := ps.lv
+	c.edits = c.ops.Delete(ps.s.graph, ps.history, lv, pos, n, c.edits[:0])
+	if ps.undoable() {
+		ps.undo(func() { c.ops.Truncate(lv) })
+	}
+	for _, e := range c.edits {
+		gone := c.elements.Delete(e.Pos, e.Deleted)
+		if ps.undoable() {
+			ps.undo(func() {
+				at := e.Pos
+				for _, s := range gone {
+					c.elements.Insert(at, s.Start, s.Len())
+					at += s.Len()
+				}
+			})
+		}
+		t.splice(Splice{Pos: e.Pos, Deleted: e.Deleted}, 0)
+		for _, s := range gone {
+			c.forget(ps, s)
+		}
 	}
 }
 
-// move applies a ListMove of an element that its author saw: a slot at pos, at which the element shows from now on, unless
-// it is deleted or a later move was applied before.
+// move applies a ListMove of an element that its author saw: a slot at op.Pos, at which the element shows from now on,
+// unless it is deleted or a later move was applied before.
 func (c *listContent) move(ps *pass, op *Op, t *touch) {
+	lv := ps.lv
 	elem, _ := ps.find(op.Elem)
-	c.edits = c.ops.Move(ps.s.graph, ps.history, ps.lv, elem, op.Pos, c.elements.Index, ps.s.later, c.edits[:0])
-	c.truncateOnUndo(ps)
-	c.play(ps, t)
-	if _, shown := c.elements.Index(elem); !shown {
-		return
+	c.edits = c.ops.Move(ps.s.graph, ps.history, lv, elem, op.Pos, c.elements.Index, ps.s.later, c.edits[:0])
+	last, before := c.moved[elem]
+	from, to, latest := 0, 0, len(c.edits) > 0
+	if latest { // out of one place and into another
+		from, to = c.edits[0].Pos, c.edits[1].Pos
+		c.relocate(from, to)
+		t.splice(Splice{Pos: from, Deleted: 1}, 0)
+		t.splice(Splice{Pos: to, Inserted: 1}, elem)
+	} else if _, shown := c.elements.Index(elem); shown { // where it is, or where an earlier move put it
+		latest = !before || ps.s.later(lv, last)
 	}
-	last, ok := c.moved[elem]
-	if ok && !ps.s.later(ps.lv, last) {
-		return
+	if latest {
+		if c.moved == nil {
+			c.moved = make(map[causal.LV]causal.LV)
+		}
+		c.moved[elem] = lv
 	}
-	if c.moved == nil {
-		c.moved = make(map[causal.LV]causal.LV)
-	}
-	c.moved[elem] = ps.lv
 	if ps.undoable() {
-		ps.undo(func() { c.setMoved(elem, last, ok) })
+		ps.undo(func() {
+			c.relocate(to, from)
+			if latest {
+				c.setMoved(elem, last, before)
+			}
+			c.ops.Truncate(lv)
+		})
+	}
+}
+
+// relocate takes the element at from out and puts it in so that it stands at to.
+func (c *listContent) relocate(from, to int) {
+	if from != to {
+		elem := c.elements.Delete(from, 1)[0].Start
+		c.elements.Insert(to, elem, 1)
 	}
 }
 
@@ -123,45 +157,6 @@ func (c *listContent) setMoved(elem, move causal.LV, ok bool) {
 	} else {
 		delete(c.moved, elem)
 	}
-}
-
-// truncateOnUndo makes the sequence forget the op being applied if the pass is taken back.
-func (c *listContent) truncateOnUndo(ps *pass) {
-	if ps.undoable() {
-		lv := ps.lv
-		ps.undo(func() { c.ops.Truncate(lv) })
-	}
-}
-
-// play makes c.edits on the elements and returns those that it took out, in pieces.
-func (c *listContent) play(ps *pass, t *touch) (gone []causal.Span) {
-	for _, e := range c.edits {
-		if e.Deleted > 0 {
-			out := c.elements.Delete(e.Pos, e.Deleted)
-			if ps.undoable() {
-				ps.undo(func() {
-					at := e.Pos
-					for _, s := range out {
-						c.elements.Insert(at, s.Start, s.Len())
-						at += s.Len()
-					}
-				})
-			}
-			if gone == nil {
-				gone = out
-			} else {
-				gone = append(gone, out...)
-			}
-		}
-		if e.Inserted > 0 {
-			c.elements.Insert(e.Pos, e.LV, e.Inserted)
-			if ps.undoable() {
-				ps.undo(func() { c.elements.Delete(e.Pos, e.Inserted) })
-			}
-		}
-		t.splice(Splice{Pos: e.Pos, Deleted: e.Deleted, Inserted: e.Inserted}, e.LV)
-	}
-	return gone
 }
 
 // forget frees what deleted elements hold, as far as nothing can refer to it any more.
@@ -240,16 +235,31 @@ func (c *listContent) peek(lv causal.LV) *place {
 	return c.initial(lv)
 }
 
+// elementPlace is the place of an element with what its insertion left there, in one piece of memory.
+type elementPlace struct {
+	place    place
+	entry    entry
+	register registerContent
+	entries  [1]*entry
+	alive    [1]causal.LV
+	puts     [1]put
+}
+
 // initial returns the place of an element as its insertion left it.
 func (c *listContent) initial(lv causal.LV) *place {
 	run := c.run(lv)
-	e := &entry{kind: run.kind, alive: []causal.LV{lv}}
+	p := &elementPlace{alive: [1]causal.LV{lv}}
+	p.entry.kind, p.entry.alive = run.kind, p.alive[:]
 	if run.values != nil {
-		e.content = &registerContent{puts: []put{{lv, run.values[lv-run.Start]}}}
+		p.puts[0] = put{lv, run.values[lv-run.Start]}
+		p.register.puts = p.puts[:]
+		p.entry.content = &p.register
 	} else {
-		e.content = newContent(run.kind)
+		p.entry.content = newContent(run.kind)
 	}
-	return &place{entries: []*entry{e}}
+	p.entries[0] = &p.entry
+	p.place.entries = p.entries[:]
+	return &p.place
 }
 
 // each calls f with the elements in order.
