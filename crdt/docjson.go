@@ -16,6 +16,7 @@ func (s *State) JSON() string { return s.Value().String() }
 // PlaceView reads whatever is shown at a place. It is good until the state changes.
 type PlaceView struct {
 	s     *State
+	keys  []string
 	place *place
 	shown *entry
 	root  bool
@@ -24,7 +25,7 @@ type PlaceView struct {
 // Path returns the place that keys lead to through what is shown: keys of maps, and indexes of
 // list elements in decimal. Without keys it is the store itself, an object of all slices.
 func (s *State) Path(keys ...string) *PlaceView {
-	v := &PlaceView{s: s, root: len(keys) == 0}
+	v := &PlaceView{s: s, keys: keys, root: len(keys) == 0}
 	var c content = s.shownRoot()
 	for _, key := range keys {
 		v.place = nil
@@ -37,7 +38,7 @@ func (s *State) Path(keys ...string) *PlaceView {
 			}
 		}
 		if v.place == nil {
-			return &PlaceView{s: s}
+			return &PlaceView{s: s, keys: keys}
 		}
 		c = nil
 		if v.shown = v.place.shown(s); v.shown != nil {
@@ -80,6 +81,21 @@ func (v *PlaceView) Value() Value {
 
 // JSON returns Value as JSON.
 func (v *PlaceView) JSON() string { return v.Value().String() }
+
+// Text returns the Text there, an empty one if none stands.
+func (v *PlaceView) Text() *TextView { return &TextView{v.of(Text)} }
+
+// List returns the List there, an empty one if none stands.
+func (v *PlaceView) List() *ListView { return &ListView{v.of(List)} }
+
+// of returns the view of a kind there.
+func (v *PlaceView) of(kind Kind) view {
+	out, err := v.s.resolve(v.keys, kind)
+	if err != nil { // there is no such place: an element that no list has reads as empty
+		return view{v.s, &address{parent: &address{kind: List}, elem: -1, kind: kind}}
+	}
+	return out
+}
 
 // Keys returns the keys that lead on from here: those of a map in order, the indexes of a list.
 func (v *PlaceView) Keys() []string {

@@ -30,7 +30,7 @@ func (p *TxPlace) JSON() string { return p.view().JSON() }
 
 // at returns the view of a kind there. If there is no such place it fails the transaction.
 func (p *TxPlace) at(kind Kind) view {
-	v, err := p.resolve(kind)
+	v, err := p.tx.s.resolve(p.keys, kind)
 	if err != nil {
 		p.tx.fail(err)
 		return p.tx.root("", kind) // where nothing is, and nothing can be written any more
@@ -38,14 +38,13 @@ func (p *TxPlace) at(kind Kind) view {
 	return v
 }
 
-// resolve returns the view of a kind at p.
-func (p *TxPlace) resolve(kind Kind) (view, error) {
-	if len(p.keys) == 0 {
+// resolve returns the view of a kind at the place that keys lead to.
+func (s *State) resolve(keys []string, kind Kind) (view, error) {
+	if len(keys) == 0 {
 		return view{}, fmt.Errorf("%w: an empty path: the store itself is not to be written, only its slices", ErrKind)
 	}
-	s := p.tx.s
-	v := s.view(p.keys[0], 0)
-	for i, key := range p.keys[1:] {
+	v := s.view(keys[0], 0)
+	for i, key := range keys[1:] {
 		// What is shown at the keys so far is the parent, or a Map if nothing is.
 		v.at.kind = Map
 		if at := s.place(v.at); at != nil {
@@ -60,15 +59,15 @@ func (p *TxPlace) resolve(kind Kind) (view, error) {
 			l := ListView{v}
 			index, ok := parseIndex(key)
 			if !ok {
-				return view{}, fmt.Errorf("%w: %s is a list: %q is no index", ErrRange, FormatPointer(p.keys[:i+1]), key)
+				return view{}, fmt.Errorf("%w: %s is a list: %q is no index", ErrRange, FormatPointer(keys[:i+1]), key)
 			}
 			elem, ok := l.elementAt(index)
 			if !ok {
-				return view{}, fmt.Errorf("%w: %s: element %d of %d", ErrRange, FormatPointer(p.keys[:i+1]), index, l.Len())
+				return view{}, fmt.Errorf("%w: %s: element %d of %d", ErrRange, FormatPointer(keys[:i+1]), index, l.Len())
 			}
 			v = v.element(elem, 0)
 		default:
-			return view{}, fmt.Errorf("%w: %s is a %s and has no %q", ErrKind, FormatPointer(p.keys[:i+1]), v.at.kind, key)
+			return view{}, fmt.Errorf("%w: %s is a %s and has no %q", ErrKind, FormatPointer(keys[:i+1]), v.at.kind, key)
 		}
 	}
 	v.at.kind = kind
@@ -84,7 +83,7 @@ func (p *TxPlace) Delete() {
 	if p.tx.over() {
 		return
 	}
-	v, err := p.resolve(0)
+	v, err := p.tx.s.resolve(p.keys, 0)
 	switch {
 	case err != nil:
 		p.tx.fail(err)

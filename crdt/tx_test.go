@@ -281,6 +281,10 @@ func TestTxPath(t *testing.T) {
 		{[]string{"new", "x"}, false, 0, `null`, ""},
 	} {
 		p := s.Path(c.keys...)
+		if text, list := p.Text(), p.List(); text.Exists() != (c.kind == Text) || list.Exists() != (c.kind == List) ||
+			text.Exists() && text.JSON() != c.json || list.Exists() && list.JSON() != c.json {
+			t.Errorf("%q: as a text %s, as a list %s", c.keys, text.JSON(), list.JSON())
+		}
 		if p.Exists() != c.exists || p.Kind() != c.kind || p.JSON() != c.json || strings.Join(p.Keys(), " ") != c.below {
 			t.Errorf("%q: %v %s %s %q", c.keys, p.Exists(), p.Kind(), p.JSON(), p.Keys())
 		}

@@ -142,6 +142,10 @@ func (s *Store) At(ctx context.Context, version crdt.Version) (*crdt.State, erro
 	return s.newPast().replay(ctx, want)
 }
 
+// Source returns the changes this device holds, for what reads history below View: a crdt.TextView's Edits and At, and a
+// crdt.State's Edits.
+func (s *Store) Source() crdt.Source { return s.log }
+
 // LogEntry is a change as the log holds it.
 type LogEntry struct {
 	// Accepted is the change, with its hash and its effective time.

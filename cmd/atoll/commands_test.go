@@ -302,7 +302,7 @@ func TestUsage(t *testing.T) {
 	if out := d.ok("completion", "bash"); !strings.Contains(out, "atoll") {
 		t.Errorf("completion bash prints %.80q", out)
 	}
-	if v := decode[build](d, "version"); v.Format != 1 || v.Go == "" {
+	if v := decode[build](d, "version"); v.Format != crdt.FormatVersion || v.Go == "" {
 		t.Errorf("version: %+v", v)
 	}
 	d.ok("create", "alpha")

@@ -57,6 +57,8 @@ func newControl(node *peer.Node, db *storage.DB, metrics *prometheus.Registry) h
 	c.answer("GET /v1/stores/{store}/value", c.value)
 	c.answer("POST /v1/stores/{store}/edit", c.edit)
 	c.answer("GET /v1/stores/{store}/conflicts", c.conflicts)
+	c.answer("GET /v1/stores/{store}/blame", c.blame)
+	c.answer("GET /v1/stores/{store}/diff", c.diff)
 	c.answer("POST /v1/stores/{store}/document", c.importDocument)
 	c.stream("GET /v1/stores/{store}/watch", c.watch)
 	c.stream("GET /v1/stores/{store}/log", c.log)
@@ -131,6 +133,8 @@ func (c *control) explain(err error) *failure {
 		f.Hint = "atoll status says why; atoll verify checks what is on disk"
 	case errors.Is(err, crdt.ErrInvalid):
 		f.Hint = fmt.Sprintf("one change holds at most %s on %d slices: write or import it in parts", byteSize(crdt.MaxChangeBytes), crdt.MaxGroups)
+	case errors.Is(err, peer.ErrUnknownVersion) || errors.Is(err, crdt.ErrAhead):
+		f.Hint = "a version is made of dots that this device holds, as atoll log --json prints them"
 	case errors.Is(err, peer.ErrTicket):
 		f.Status = http.StatusBadRequest
 		f.Hint = "a ticket is the one long word that atoll ticket STORE prints on the other device"

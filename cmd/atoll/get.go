@@ -11,6 +11,7 @@ import (
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/peer"
 )
 
 // shown is what stands at a path.
@@ -61,41 +62,60 @@ else as JSON. --at shows the state at an earlier version, as atoll log prints th
 }
 
 func (c *control) value(r *http.Request) (any, error) {
-	s, err := c.store(r)
-	if err != nil {
-		return nil, err
-	}
-	path := r.URL.Query().Get("path")
-	keys, err := parsePath(path)
-	if err != nil {
-		return nil, err
-	}
-	out := shown{Store: s.Name(), Path: path}
-	show := func(st *crdt.State) error {
-		out.Version = dots(st.Version())
-		if len(keys) == 0 {
-			out.Value = json.RawMessage(st.JSON())
+	out := shown{Path: r.URL.Query().Get("path")}
+	return &out, c.show(r, func(s shownState) error {
+		out.Store, out.Version = s.store.Name(), dots(s.state.Version())
+		if len(s.keys) == 0 {
+			out.Value = json.RawMessage(s.state.JSON())
 			return nil
 		}
-		p := st.Path(keys...)
+		p := s.state.Path(s.keys...)
 		if !p.Exists() {
-			return nothingAt(st, keys)
+			return nothingAt(s.state, s.keys)
 		}
 		out.Kind, out.Value = p.Kind().String(), json.RawMessage(p.JSON())
 		return nil
+	})
+}
+
+// shownState is what a request asks about: a place, and the state in which it is to be looked at.
+type shownState struct {
+	store *peer.Store
+	state *crdt.State
+	keys  []string
+}
+
+// show calls fn with what the request's path and at (a version, or nothing for now) name. The state must not be used
+// after fn returns.
+func (c *control) show(r *http.Request, fn func(shownState) error) error {
+	s, err := c.store(r)
+	if err != nil {
+		return err
+	}
+	keys, err := parsePath(r.URL.Query().Get("path"))
+	if err != nil {
+		return err
 	}
 	at, err := parseVersion(r.URL.Query().Get("at"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if at == nil {
-		return out, s.View(show)
+		return s.View(func(st *crdt.State) error { return fn(shownState{s, st, keys}) })
 	}
 	st, err := s.At(r.Context(), at)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return out, show(st)
+	return fn(shownState{s, st, keys})
+}
+
+// parseSince is parseVersion with start for the version before all changes.
+func parseSince(text string) (crdt.Version, error) {
+	if text == "start" {
+		return crdt.Version{}, nil
+	}
+	return parseVersion(text)
 }
 
 // parseVersion reads a version as the commands print it: dots separated by commas. "" is nil.

@@ -168,15 +168,12 @@ func (c *control) watch(r *http.Request, line func(any) error) error {
 	if err := s.View(func(st *crdt.State) error { now = st.Version(); return nil }); err != nil {
 		return err
 	}
-	since := now
-	switch text := r.URL.Query().Get("since"); text {
-	case "":
-	case "start":
-		since = crdt.Version{}
-	default:
-		if since, err = parseVersion(text); err != nil {
-			return err
-		}
+	since, err := parseSince(r.URL.Query().Get("since"))
+	if err != nil {
+		return err
+	}
+	if since == nil {
+		since = now
 	}
 	if !c.running && since.Equal(now) {
 		return nil
@@ -201,17 +198,21 @@ func newWatched(e crdt.Event) watched {
 		out.Changes = append(out.Changes, watchedNote{n.Dot.Text(), n.Dot.Actor.Text(), n.Len, n.Time})
 	}
 	for _, d := range e.Edits {
-		edit := watchedEdit{Path: crdt.FormatPointer(d.Path), Kind: d.Kind.String(), Removed: rawValues(d.Removed), Added: rawValues(d.Added)}
-		for _, sp := range d.Splices {
-			edit.Splices = append(edit.Splices, watchedSplice{sp.Pos, sp.Deleted, sp.Inserted, sp.Text, rawValues(sp.Values)})
-		}
-		if d.Old != nil {
-			edit.Old = d.Old.AppendJSON(nil)
-		}
-		if d.New != nil {
-			edit.New = d.New.AppendJSON(nil)
-		}
-		out.Edits = append(out.Edits, edit)
+		out.Edits = append(out.Edits, newWatchedEdit(d))
+	}
+	return out
+}
+
+func newWatchedEdit(d crdt.Edit) watchedEdit {
+	out := watchedEdit{Path: crdt.FormatPointer(d.Path), Kind: d.Kind.String(), Removed: rawValues(d.Removed), Added: rawValues(d.Added)}
+	for _, sp := range d.Splices {
+		out.Splices = append(out.Splices, watchedSplice{sp.Pos, sp.Deleted, sp.Inserted, sp.Text, rawValues(sp.Values)})
+	}
+	if d.Old != nil {
+		out.Old = d.Old.AppendJSON(nil)
+	}
+	if d.New != nil {
+		out.New = d.New.AppendJSON(nil)
 	}
 	return out
 }
