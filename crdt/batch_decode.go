@@ -3,7 +3,6 @@ package crdt
 import (
 	"bytes"
 	"fmt"
-	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -16,48 +15,76 @@ func DecodeBatch(b []byte) (*Batch, error) {
 	if len(b) > MaxBatchBytes {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, len(b), MaxBatchBytes)
 	}
-	d := batchDecoder{batch: new(Batch)}
-	for _, part := range []struct {
-		name string
-		read func([]byte) ([]byte, bool)
-	}{
-		{"header", d.readHeader},
-		{"actors", d.readActors},
-		{"context", d.readContext},
-		{"segments", d.readSegments},
-		{"signatures", d.readSigs},
-	} {
-		rest, ok := part.read(b)
+	// A keystroke that arrives alone should cost little more than its hash, so what a small batch takes is one piece of memory.
+	small := new(smallBatch)
+	d := batchDecoder{batch: &small.Batch, small: small, table: small.table[:0], slices: small.slices[:0]}
+	rest, part := b, ""
+	for i := range batchParts {
+		var ok bool
+		part = batchParts[i]
+		switch i {
+		case 0:
+			rest, ok = d.readHeader(rest)
+		case 1:
+			rest, ok = d.readActors(rest)
+		case 2:
+			rest, ok = d.readContext(rest)
+		case 3:
+			rest, ok = d.readSegments(rest)
+		case 4:
+			rest, ok = d.readSigs(rest)
+		}
 		if !ok {
 			if d.reason == "" {
 				d.reason = "truncated, not canonical or out of range"
 			}
-			return nil, fmt.Errorf("%w: %s: %s", ErrFormat, part.name, d.reason)
+			return nil, fmt.Errorf("%w: %s: %s", ErrFormat, part, d.reason)
 		}
-		b = rest
 	}
-	if len(b) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes after the end", ErrFormat, len(b))
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes after the end", ErrFormat, len(rest))
 	}
-	if slices.Contains(d.used, false) {
-		return nil, fmt.Errorf("%w: actors: one is not used", ErrFormat)
+	for i := range d.table {
+		if !d.table[i].used {
+			return nil, fmt.Errorf("%w: actors: one is not used", ErrFormat)
+		}
 	}
 	return d.batch, nil
+}
+
+var batchParts = [...]string{"header", "actors", "context", "segments", "signatures"}
+
+// smallBatch is a Batch and room for a change in it, with what it builds on, and for decoding it.
+type smallBatch struct {
+	Batch
+	table   [2]tableActor
+	slices  [1]string
+	anchors [1]Anchor
+	part    [1]batchPart
+	changes [1]*Change
+	change  [1]Change
+	group   [1]Group
 }
 
 // batchDecoder reads the parts of a batch in order.
 type batchDecoder struct {
 	batch  *Batch
+	small  *smallBatch
 	reason string // why the last part was not read, if more is known than that
-	actors []causal.Actor
-	used   []bool
-	seqs   []causal.Seq // by actor: of its next change
-	times  []int64      // by actor: Time of its last change so far
+	table  []tableActor
 	refs   []causal.Dot // room for Refs
 	groups []Group      // room for Groups
-	items  int          // refs and groups so far
+	items  int          // what counts for MaxBatchItems so far
 	left   int          // changes still to be read
 	slices []string     // slice names seen lately
+}
+
+// tableActor is an entry of the table of actors.
+type tableActor struct {
+	causal.Actor
+	used bool
+	seq  causal.Seq // of its next change
+	time int64      // Time of its last change so far
 }
 
 func (d *batchDecoder) readHeader(b []byte) ([]byte, bool) {
@@ -77,8 +104,7 @@ func (d *batchDecoder) readActors(b []byte) ([]byte, bool) {
 	if !ok || n > MaxBatchActors || n > len(b)/(2+causal.ActorSize) {
 		return nil, false
 	}
-	d.actors = make([]causal.Actor, n)
-	for i := range d.actors {
+	for i := range n {
 		var data []byte
 		if data, b, ok = readBin(b); !ok {
 			return nil, false
@@ -87,28 +113,22 @@ func (d *batchDecoder) readActors(b []byte) ([]byte, bool) {
 		if err != nil {
 			return nil, false
 		}
-		if i > 0 && d.actors[i-1].Compare(a) >= 0 {
+		if i > 0 && d.table[i-1].Compare(a) >= 0 {
 			d.reason = "not sorted"
 			return nil, false
 		}
-		d.actors[i] = a
+		d.table = append(d.table, tableActor{Actor: a, seq: 1})
 	}
-	d.used = make([]bool, n)
-	d.seqs = make([]causal.Seq, n)
-	for i := range d.seqs {
-		d.seqs[i] = 1
-	}
-	d.times = make([]int64, n)
 	return b, true
 }
 
 // readActor reads an index into the table of actors.
 func (d *batchDecoder) readActor(b []byte) (int, []byte, bool) {
 	i, b, ok := readUint(b)
-	if !ok || i >= uint64(len(d.actors)) {
+	if !ok || i >= uint64(len(d.table)) {
 		return 0, nil, false
 	}
-	d.used[i] = true
+	d.table[i].used = true
 	return int(i), b, true
 }
 
@@ -123,7 +143,7 @@ func (d *batchDecoder) readContext(b []byte) ([]byte, bool) {
 	if !ok || n%4 != 0 || n/4 > len(b)/least {
 		return nil, false
 	}
-	d.batch.Context = makeSlice[Anchor](n / 4)
+	d.batch.Context = room(d.small.anchors[:], n/4)
 	last := -1
 	for i := range d.batch.Context {
 		a := &d.batch.Context[i]
@@ -131,7 +151,7 @@ func (d *batchDecoder) readContext(b []byte) ([]byte, bool) {
 		if ai, b, ok = d.readActor(b); !ok {
 			return nil, false
 		}
-		a.Actor = d.actors[ai]
+		a.Actor = d.table[ai].Actor
 		if a.Seq, b, ok = readSeq(b); !ok || a.Seq < 1 {
 			return nil, false
 		}
@@ -148,7 +168,7 @@ func (d *batchDecoder) readContext(b []byte) ([]byte, bool) {
 			return nil, false
 		}
 		last = ai
-		d.seqs[ai], d.times[ai] = a.Seq+1, a.Time
+		d.table[ai].seq, d.table[ai].time = a.Seq+1, a.Time
 	}
 	return b, true
 }
@@ -191,9 +211,10 @@ func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
 
 // readTyping reads a segment of count changes in columns.
 func (d *batchDecoder) readTyping(b []byte, ai, count int) ([]byte, bool) {
-	t, b, ok := readKeystrokes(b, d.actors[ai], d.seqs[ai], d.times[ai], count)
+	by := &d.table[ai]
+	t, b, ok := readKeystrokes(b, by.Actor, by.seq, by.time, count)
 	if !ok {
-		d.reason = fmt.Sprintf("columns from %s:%d on are truncated, not canonical or out of range", d.actors[ai], d.seqs[ai])
+		d.reason = fmt.Sprintf("columns from %s:%d on are truncated, not canonical or out of range", by.Actor, by.seq)
 		return nil, false
 	}
 	if d.batch.joins(t) {
@@ -202,7 +223,7 @@ func (d *batchDecoder) readTyping(b []byte, ai, count int) ([]byte, bool) {
 	}
 	d.batch.parts = append(d.batch.parts, batchPart{typing: t})
 	d.batch.n += count
-	d.seqs[ai], d.times[ai] = t.end(), t.times.last
+	by.seq, by.time = t.end(), t.times.last
 	return b, true
 }
 
@@ -221,7 +242,7 @@ func (b *Batch) joins(t *keystrokes) bool {
 // readSingle reads a segment of count changes one by one.
 func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 	batch := d.batch
-	if n := len(batch.parts); n > 0 && batch.parts[n-1].typing == nil && batch.actorOf(&batch.parts[n-1]) == d.actors[ai] {
+	if n := len(batch.parts); n > 0 && batch.parts[n-1].typing == nil && batch.actorOf(&batch.parts[n-1]) == d.table[ai].Actor {
 		d.reason = "two of one actor in a row"
 		return nil, false
 	}
@@ -229,10 +250,16 @@ func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 	if !ok || count > len(data)/leastChange || !d.count(changeItems*count) {
 		return nil, false
 	}
-	if batch.single == nil {
+	slab := d.small.change[:]
+	switch {
+	case batch.n == 0 && count == 1:
+		batch.single, d.groups = d.small.changes[:0], d.small.group[:]
+	case batch.single == nil:
 		batch.single = make([]*Change, 0, count)
+		fallthrough
+	default:
+		slab = make([]Change, count)
 	}
-	slab := make([]Change, count)
 	for i := range slab {
 		ch := &slab[i]
 		d.left = count - i
@@ -241,6 +268,9 @@ func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 				d.reason = fmt.Sprintf("change %s:%d is truncated, not canonical or out of range", ch.Actor, ch.Seq)
 			}
 			return nil, false
+		}
+		if batch.parts == nil {
+			batch.parts = d.small.part[:0]
 		}
 		if batch.Append(ch); len(batch.single) == 0 || batch.single[len(batch.single)-1] != ch {
 			d.reason = "changes one by one that belong in columns"
@@ -256,7 +286,8 @@ func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 
 // readChange reads ch, the next change of the actor with index ai.
 func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
-	ch.Actor, ch.Seq = d.actors[ai], d.seqs[ai]
+	by := &d.table[ai]
+	ch.Actor, ch.Seq = by.Actor, by.seq
 	n, b, ok := readArray(b)
 	if !ok || n%2 != 0 || n/2 > MaxRefs || n > len(b) || !d.count(n/2) {
 		return nil, false
@@ -268,7 +299,7 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 			if ri, b, ok = d.readActor(b); !ok {
 				return nil, false
 			}
-			ch.Refs[i].Actor = d.actors[ri]
+			ch.Refs[i].Actor = d.table[ri].Actor
 			if ch.Refs[i].Seq, b, ok = readSeq(b); !ok {
 				return nil, false
 			}
@@ -278,7 +309,7 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 	if !ok || delta < -MaxTime || delta > MaxTime {
 		return nil, false
 	}
-	ch.Time = d.times[ai] + delta
+	ch.Time = by.time + delta
 	n, b, ok = readArray(b)
 	if !ok || n%3 != 0 || n/3 > MaxGroups || !d.count(n/3) {
 		return nil, false
@@ -306,8 +337,8 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 		d.reason = err.Error()
 		return nil, false
 	}
-	d.seqs[ai] += causal.Seq(length)
-	d.times[ai] = ch.Time
+	by.seq += causal.Seq(length)
+	by.time = ch.Time
 	return b, true
 }
 
@@ -351,7 +382,7 @@ func (d *batchDecoder) readSigs(b []byte) ([]byte, bool) {
 		if ai, b, ok = d.readActor(b); !ok {
 			return nil, false
 		}
-		s.Dot.Actor = d.actors[ai]
+		s.Dot.Actor = d.table[ai].Actor
 		if s.Dot.Seq, b, ok = readSeq(b); !ok || s.Dot.Seq < 1 {
 			return nil, false
 		}
@@ -377,6 +408,14 @@ func take[T any](room *[]T, n, left int) []T {
 	out := (*room)[:n:n]
 	*room = (*room)[n:]
 	return out
+}
+
+// room returns n zero items, small if they fit there.
+func room[T any](small []T, n int) []T {
+	if n > 0 && n <= len(small) {
+		return small[:n:n]
+	}
+	return makeSlice[T](n)
 }
 
 // makeSlice returns n zero items, nil if there are none.

@@ -245,3 +245,40 @@ func BenchmarkAuthor(b *testing.B) {
 }
 
 var actorOfZero = actorOf(0)
+
+// BenchmarkReceiveChange takes in changes that type a character, each in a batch of its own, without signatures.
+func BenchmarkReceiveChange(b *testing.B) {
+	const n = 10_000
+	h := typist(n)
+	var batches [][]byte
+	for i := range h.log {
+		batches = append(batches, h.BatchOf(h.log[i:i+1]).AppendTo(nil))
+	}
+	run := func(name string, receive func(c *Chains, batch *Batch)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			c := NewChains(fixtureStore)
+			for i := range b.N {
+				if i%n == 0 {
+					c = NewChains(fixtureStore)
+				}
+				batch, err := DecodeBatch(batches[i%n])
+				if err != nil {
+					b.Fatal(err)
+				}
+				receive(c, batch)
+			}
+		})
+	}
+	run("decode", func(*Chains, *Batch) {})
+	run("add", func(c *Chains, batch *Batch) {
+		k, err := c.Check(batch, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Add(k)
+	})
+	run("encode", func(c *Chains, batch *Batch) { encodedRoom = batch.AppendTo(encodedRoom[:0]) })
+}
+
+var encodedRoom []byte

@@ -307,7 +307,9 @@ func TestApplyAllNowhere(t *testing.T) {
 	element := Path{{Key: "list", Kind: List}, {Elem: causal.Dot{Actor: a, Seq: 900}, Kind: Text}}
 	hidden := Path{{Key: "wins", Kind: DeleteWinsMap}, {Key: "k", Kind: Text}}
 	h := newHolder()
-	group := func(slice string, op Op) Group { return Group{Slice: slice, Len: op.Len, Ops: AppendOp(nil, &op, noRefs)} }
+	group := func(slice string, op Op) Group {
+		return Group{Slice: slice, Len: op.Len, Ops: AppendOp(nil, &op, noRefs)}
+	}
 	h.author(b, 1, group("wins", Op{Code: CodeDelete, Len: 1, Path: Path{hidden[0], {Key: "k"}}}))
 	h.author(b, 1, Group{Slice: "opaque", Len: 1, Ops: unhex(t, "93cd0fa10190")})
 	before := h.graph.Len()
