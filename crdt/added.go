@@ -11,6 +11,7 @@ type Added struct {
 	parts []addedPart
 	n     int
 	span  causal.Span
+	one   [1]addedPart // room for parts
 }
 
 // addedPart is a change, or a typing.
@@ -65,7 +66,9 @@ func (c *Chains) Add(k *Checked) *Added {
 			fresh++
 		}
 	}
-	out.parts = make([]addedPart, 0, fresh)
+	if out.parts = out.one[:0]; fresh > len(out.one) {
+		out.parts = make([]addedPart, 0, fresh)
+	}
 	from := 0
 	for i := range k.links {
 		l := &k.links[i]
@@ -102,7 +105,7 @@ func (c *Chains) addTyping(l *link, parents []causal.LV) {
 	if ch.last >= 0 {
 		before = c.count(ch.last)
 	}
-	ch.last = c.infos.len + t.n - 1
+	ch.last, ch.next = c.infos.len+t.n-1, t.end()
 	for _, k := range l.chunks {
 		n := len(k.hashes)
 		if n < adoptFrom {

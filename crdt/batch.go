@@ -42,6 +42,7 @@ type Batch struct {
 	parts  []batchPart // the changes, in causal order
 	single []*Change   // those that are not in columns
 	n      int         // changes
+	valid  bool        // each change was found valid while decoding
 	tail   typingTail
 }
 
@@ -72,6 +73,7 @@ func NewBatch(context []Anchor, changes []*Change, sigs []Signature) *Batch {
 // Append adds ch at the end of a batch that is being made, and is not used yet. It may keep ch.
 func (b *Batch) Append(ch *Change) {
 	b.n++
+	b.valid = false
 	last := len(b.parts) - 1
 	if last >= 0 {
 		if t := b.parts[last].typing; t != nil && t.goesOn(ch) {

@@ -49,6 +49,7 @@ func DecodeBatch(b []byte) (*Batch, error) {
 			return nil, fmt.Errorf("%w: actors: one is not used", ErrFormat)
 		}
 	}
+	d.batch.valid = true
 	return d.batch, nil
 }
 

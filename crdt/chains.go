@@ -65,6 +65,7 @@ type Chains struct {
 // chain is what is known of one actor.
 type chain struct {
 	last    int             // its last change, an index into infos
+	next    causal.Seq      // the seq after that
 	sigs    []keptSignature // ascending
 	thinned int             // of sigs, those that stay for good
 }
@@ -221,7 +222,7 @@ func (c *Chains) append(a *Accepted, parents []causal.LV) {
 	if ch.last >= 0 {
 		before = c.count(ch.last)
 	}
-	ch.last = i
+	ch.last, ch.next = i, a.Seq+causal.Seq(a.Span.Len())
 	k, j := c.infos.add(&a.Hash, a.Span, a.Time, a.Effective)
 	k.setCount(j, ai, before, a.wireSize())
 	for i := range a.Refs {
