@@ -35,19 +35,18 @@ func (g *graphWriter) write(actor crdt.Actor, version []causal.LV, p patch) (cau
 	return a.Span.End - 1, nil
 }
 
-// merged returns the text that all changes make, and how long it took from nothing, in the given number of pieces.
-func (g *graphWriter) merged(w *stopwatch, pieces int) string {
-	w.start()
-	state := crdt.NewState(g.chains)
-	size := (len(g.log) + pieces - 1) / pieces
-	for at := 0; at < len(g.log); at += size {
-		for _, a := range g.log[at:min(at+size, len(g.log))] {
-			state.ApplyQuietly(a)
+// row returns the measurement of merging all changes, received in a number of pieces, into a fresh replica. The text must be want.
+func (g *graphWriter) row(m measurement, pieces int, want string) measurement {
+	batches := encodeBatches(g.chains, g.log, (len(g.log)+pieces-1)/pieces)
+	m.each = len(g.log)
+	m.run = func(w *stopwatch) error {
+		text, err := mergeBatches(batches, w)
+		if err != nil {
+			return err
 		}
+		return checkText(text, want)
 	}
-	text := state.Text(sessionSlice).String()
-	w.stop()
-	return text
+	return m
 }
 
 // branchRows are the measurements of merging two branches of random edits.
@@ -60,15 +59,15 @@ func (b benchScale) branchRows() ([]measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	want := other.merged(new(stopwatch), 1) // the same branches, met in the other order
-	row := func(name, what string, pieces int, g goal) measurement {
-		return measurement{name: name, what: what, goal: g, each: len(one.log), run: func(w *stopwatch) error {
-			return checkText(one.merged(w, pieces), want)
-		}}
+	// The same branches, met in the other order, must give the same text.
+	want, err := mergeBatches(encodeBatches(other.chains, other.log, len(other.log)), new(stopwatch))
+	if err != nil {
+		return nil, err
 	}
 	return []measurement{
-		row("branches", "two branches of "+grouped(b.branchEdits)+" random edits merged", 1, goal{ms: 100}),
-		row("branches-pieces", "the same, received in "+grouped(b.branchPieces)+" pieces", b.branchPieces, goal{times: 1.1, of: "branches"}),
+		one.row(measurement{name: "branches", what: "two branches of " + grouped(b.branchEdits) + " random edits merged", goal: goal{ms: 100}}, 1, want),
+		one.row(measurement{name: "branches-pieces", what: "the same, received in " + grouped(b.branchPieces) + " pieces",
+			goal: goal{times: 1.1, of: "branches"}}, b.branchPieces, want),
 	}, nil
 }
 
@@ -104,14 +103,11 @@ func (b benchScale) crowdRows() ([]measurement, error) {
 		if err != nil {
 			return nil, err
 		}
-		m := measurement{
-			name: "crowd-" + strconv.Itoa(n), what: grouped(n) + " concurrent inserts at one place, by as many actors", each: n,
-			run: func(w *stopwatch) error { return checkText(g.merged(w, 1), want) },
-		}
+		m := measurement{name: "crowd-" + strconv.Itoa(n), what: grouped(n) + " concurrent inserts at one place, by as many actors"}
 		if len(rows) > 0 {
 			m.goal = goal{ms: 20, times: 15, of: rows[0].name}
 		}
-		rows = append(rows, m)
+		rows = append(rows, g.row(m, 1, want))
 	}
 	return rows, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/atollsync/atoll/crdt"
 )
 
@@ -26,39 +28,42 @@ func (h *history) replicaRows() []measurement {
 	}
 }
 
-// encode returns the session's changes in batches of n, or fewer where the limits of a batch call for it, as they are
-// stored and sent, but without signatures.
-func (h *history) encode(n int) [][]byte {
+// encode returns the session's changes in batches of n, or fewer.
+func (h *history) encode(n int) [][]byte { return encodeBatches(h.engine.chains, h.log, n) }
+
+// encodeBatches returns changes that chains hold in batches of n, or fewer where the limits of a batch call for it, as they
+// are stored and sent, but without signatures.
+func encodeBatches(chains *crdt.Chains, changes []crdt.Accepted, n int) [][]byte {
 	var out [][]byte
-	for at := 0; at < len(h.log); at += n {
-		out = h.appendBatch(out, h.log[at:min(at+n, len(h.log))])
+	for part := range slices.Chunk(changes, n) {
+		out = appendBatch(out, chains, part)
 	}
 	return out
 }
 
 // appendBatch appends the batch of changes, or several if one cannot hold them.
-func (h *history) appendBatch(out [][]byte, changes []crdt.Accepted) [][]byte {
-	encoded := h.engine.chains.BatchOf(changes).AppendTo(nil)
+func appendBatch(out [][]byte, chains *crdt.Chains, changes []crdt.Accepted) [][]byte {
+	encoded := chains.BatchOf(changes).AppendTo(nil)
 	if half := len(changes) / 2; half > 0 {
 		if _, err := crdt.DecodeBatch(encoded); err != nil {
-			return h.appendBatch(h.appendBatch(out, changes[:half]), changes[half:])
+			return appendBatch(appendBatch(out, chains, changes[:half]), chains, changes[half:])
 		}
 	}
 	return append(out, encoded)
 }
 
-// applyBatch adds batches to a fresh replica and applies them, each as a whole. Only what comes after a batch is decoded and
-// checked is measured.
-func (h *history) applyBatch(batches [][]byte, w *stopwatch) error {
+// mergeBatches adds batches to a fresh replica and applies them, each as a whole, and returns the text. Only what comes after a
+// batch is decoded and checked is measured.
+func mergeBatches(batches [][]byte, w *stopwatch) (string, error) {
 	r := newBenchReplica()
 	for _, encoded := range batches {
 		b, err := crdt.DecodeBatch(encoded)
 		if err != nil {
-			return err
+			return "", err
 		}
 		checked, err := r.chains.Check(b, nil)
 		if err != nil {
-			return err
+			return "", err
 		}
 		w.start()
 		r.state.ApplyAll(r.chains.Add(checked))
@@ -67,6 +72,15 @@ func (h *history) applyBatch(batches [][]byte, w *stopwatch) error {
 	w.start()
 	text := r.text()
 	w.stop()
+	return text, nil
+}
+
+// applyBatch merges batches.
+func (h *history) applyBatch(batches [][]byte, w *stopwatch) error {
+	text, err := mergeBatches(batches, w)
+	if err != nil {
+		return err
+	}
 	return checkText(text, h.End)
 }
 
