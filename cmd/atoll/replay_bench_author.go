@@ -11,7 +11,7 @@ func (h *history) sequentialRows() []measurement {
 	rows := []measurement{
 		{
 			name: "local-hashed", what: "local edits, one change each, encoded, with the hash chain",
-			goal: goal{ropes: 10, ms: 90}, run: h.authorEach,
+			goal: goal{ropes: 10, ms: 90, only: paperSession}, run: h.authorEach,
 		},
 		{name: "hashes", what: "the hashes of these changes alone", run: h.hashes},
 		{
@@ -23,7 +23,7 @@ func (h *history) sequentialRows() []measurement {
 	if h.fitsOneChange() {
 		rows = append(rows, measurement{
 			name: "local-transaction", what: "all edits in one transaction",
-			goal: goal{ropes: 1.5, ms: 15}, run: h.authorAtOnce,
+			goal: goal{ropes: 1.5, ms: 15, only: paperSession}, run: h.authorAtOnce,
 		})
 	}
 	return rows

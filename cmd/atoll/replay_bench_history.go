@@ -22,6 +22,12 @@ type history struct {
 	splices []patch
 }
 
+// The sessions that goals were set for.
+const (
+	paperSession   = "automerge-paper"
+	friendsSession = "friendsforever"
+)
+
 // step is a transaction as its author carries it out.
 type step struct {
 	txn  int // its index in the session
@@ -90,19 +96,16 @@ func (h *history) rows() []measurement {
 	if h.Concurrent {
 		author = h.concurrentRows
 	}
-	return slices.Concat([]measurement{h.ropeRow()}, author(), h.replicaRows(), h.sizeRows())
+	return slices.Concat([]measurement{h.ropeRow()}, author(), h.replicaRows(), h.logRows(), h.sizeRows())
 }
 
-// goalsOf removes the goals that are about certain sessions from the measurements of any other: times in
-// milliseconds and sizes are of the one they were set for, ratios hold for all.
+// goalsOf removes the goals that are about other sessions than that in file.
 func goalsOf(file string, measurements []measurement) []measurement {
 	name, _, _ := strings.Cut(filepath.Base(file), ".")
-	if name == "automerge-paper" || name == "friendsforever" {
-		return measurements
-	}
 	for i := range measurements {
-		g := &measurements[i].goal
-		*g = goal{ropes: g.ropes, ns: g.ns, times: g.times, of: g.of}
+		if g := &measurements[i].goal; g.only != "" && g.only != name {
+			*g = goal{ropes: g.ropes}
+		}
 	}
 	return measurements
 }

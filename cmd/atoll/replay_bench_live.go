@@ -15,11 +15,11 @@ func (h *history) concurrentRows() []measurement {
 	plan := h.plan()
 	return []measurement{
 		{
-			name: "live", what: "every change its own, live replicas, encoded and decoded", goal: goal{ms: 40},
+			name: "live", what: "every change its own, live replicas, encoded and decoded", goal: goal{ms: 40, only: friendsSession},
 			run: func(w *stopwatch) error { return h.live(plan, true, w) },
 		},
 		{
-			name: "live-unencoded", what: "every change its own, live replicas, handed over as they are", goal: goal{ms: 30},
+			name: "live-unencoded", what: "every change its own, live replicas, handed over as they are", goal: goal{ms: 30, only: friendsSession},
 			run: func(w *stopwatch) error { return h.live(plan, false, w) },
 		},
 	}

@@ -45,6 +45,9 @@ type goal struct {
 	bytes float64
 	times float64 // times the figure named of
 	of    string
+	// only: it is about the session of that name. Goals in milliseconds and bytes are of the session they
+	// were set for; ratios hold for all.
+	only string
 }
 
 func (g goal) String() string {

@@ -8,7 +8,7 @@ import (
 
 // sizeRows are the sizes of the session's history, encoded and in memory.
 func (h *history) sizeRows() []measurement {
-	memory := goal{bytes: 3 * float64(len(h.End))}
+	memory := goal{bytes: 3 * float64(len(h.End)), only: paperSession}
 	var inMemory memoryUse
 	return []measurement{
 		{name: "change-bytes", what: "an encoded change, in batches of 1,000", size: func() (float64, error) {
