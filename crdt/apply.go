@@ -14,10 +14,11 @@ func (s *State) Apply(a Accepted) Event {
 	t := new(trace)
 	from := s.Version()
 	ops := s.apply(a, t)
+	s.Settle()
 	return Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, ops)}, Edits: t.edits(s)}
 }
 
-// ApplyQuietly is Apply for those who do not ask what happened. Only a.Change and a.Span are looked at.
+// ApplyQuietly is Apply for those who do not ask what happened. See also Settle. Only a.Change and a.Span are looked at.
 func (s *State) ApplyQuietly(a Accepted) { s.apply(a, nil) }
 
 // apply applies a change and returns the number of its ops.
@@ -199,6 +200,8 @@ func (ps *pass) applyTo(e *entry, op *Op, admitted bool, t *touch) {
 			c.insert(ps, op.Pos, op.Text, op.Len, t)
 		case CodeTextDelete:
 			c.delete(ps, op.Pos, op.Len, t)
+		case CodeTextMark, CodeTextUnmark:
+			c.mark(ps, op, t)
 		}
 	}
 }

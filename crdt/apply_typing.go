@@ -18,6 +18,7 @@ func (s *State) ApplyAll(a *Added) {
 		}
 		s.applyKeystrokes(p.typing, p.Span)
 	}
+	s.Settle()
 }
 
 // applyKeystrokes applies t, the ops of which are span: one walk down the path for all of it, and then its runs.

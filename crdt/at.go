@@ -42,5 +42,6 @@ func At(c *Chains, version []causal.LV, src Source) (*State, error) {
 			return nil, err
 		}
 	}
+	s.Settle()
 	return s, nil
 }

@@ -25,7 +25,7 @@ type ChangeNote struct {
 //
 //   - Old and New: one value in place of the other, both whole; nil is nothing. The container changed, or
 //     came, or went, or it is a Register or Counter.
-//   - Splices: a Text or List that stays was edited by position.
+//   - Splices: a Text or List that stays was edited by position. Marks: so was what a Text bears.
 //   - Removed and Added: members of a Set or RemoveWinsSet that stays.
 type Edit struct {
 	// Path leads to the place by keys; under a List the key is the element's index in
@@ -36,8 +36,11 @@ type Edit struct {
 	Old     *Value   `json:"old,omitempty"`
 	New     *Value   `json:"new,omitempty"`
 	Splices []Splice `json:"splices,omitempty"`
-	Removed []Value  `json:"removed,omitempty"`
-	Added   []Value  `json:"added,omitempty"`
+	// Marks say, after all Splices, what formatting of a Text changed: what was inserted came without any. Positions are
+	// those when all is done, and no two are about the same code point and name.
+	Marks   []MarkEdit `json:"marks,omitempty"`
+	Removed []Value    `json:"removed,omitempty"`
+	Added   []Value    `json:"added,omitempty"`
 }
 
 // Splice edits a sequence: at Pos, Deleted elements or code points go and Inserted ones come.
@@ -96,14 +99,56 @@ func (d *Edit) merge(n Edit) bool {
 		return false
 	}
 	s, next := d.Splices[0], n.Splices[0]
+	marks, ok := mergeMarks(d.Marks, n.Marks, next)
+	if !ok {
+		return false
+	}
 	if next.Deleted > 0 || next.Pos != s.Pos+s.Inserted || len(s.Text) > mergedText || len(s.Values) > 0 {
 		return false
 	}
 	s.Inserted += next.Inserted
 	s.Text += next.Text
 	s.Values = next.Values
-	d.Splices = []Splice{s}
+	d.Splices, d.Marks = []Splice{s}, marks
 	return true
+}
+
+// mergedMarks bounds how many edits of marks are merged into one edit, for the same reason as mergedText.
+const mergedMarks = 16
+
+// mergeMarks returns what old and then, after a splice that only inserts, next do to marks, and false if
+// that is not easily said: it is where each of next adds to one of old or is beside all of them.
+func mergeMarks(old, next []MarkEdit, splice Splice) ([]MarkEdit, bool) {
+	if len(old)+len(next) > mergedMarks {
+		return nil, false
+	}
+	var out []MarkEdit
+	for _, m := range old {
+		switch {
+		case m.From >= splice.Pos:
+			m.From, m.To = m.From+splice.Inserted, m.To+splice.Inserted
+		case m.To > splice.Pos:
+			return nil, false // the inserted text parts it
+		}
+		out = append(out, m)
+	}
+	for _, n := range next {
+		joined := false
+		for i := range out {
+			m := &out[i]
+			switch {
+			case m.Name != n.Name:
+			case m.To == n.From && (m.Value == nil) == (n.Value == nil) && (m.Value == nil || *m.Value == *n.Value):
+				m.To, joined = n.To, true
+			case m.From < n.To && n.From < m.To:
+				return nil, false
+			}
+		}
+		if !joined {
+			out = append(out, n)
+		}
+	}
+	return out, true
 }
 
 // replaces reports whether d gives whole values.
@@ -111,5 +156,5 @@ func (d *Edit) replaces() bool { return d.Old != nil || d.New != nil }
 
 // isNothing reports whether d was merged away: what came went.
 func (d *Edit) isNothing() bool {
-	return d.Old == nil && d.New == nil && len(d.Splices) == 0 && len(d.Added)+len(d.Removed) == 0
+	return d.Old == nil && d.New == nil && len(d.Splices) == 0 && len(d.Marks) == 0 && len(d.Added)+len(d.Removed) == 0
 }

@@ -88,7 +88,7 @@ func editNode(node any, path []string, e Edit) (any, error) {
 
 func editHere(node any, e Edit) (any, error) {
 	says := 0
-	for _, some := range []bool{e.replaces(), len(e.Splices) > 0, len(e.Added)+len(e.Removed) > 0} {
+	for _, some := range []bool{e.replaces(), len(e.Splices)+len(e.Marks) > 0, len(e.Added)+len(e.Removed) > 0} {
 		if some {
 			says++
 		}
@@ -127,6 +127,15 @@ func editHere(node any, e Edit) (any, error) {
 			node = fold(string(slices.Replace(runes, s.Pos, s.Pos+s.Deleted, []rune(s.Text)...)))
 		default:
 			return nil, fmt.Errorf("splices of %v", node)
+		}
+	}
+	if len(e.Marks) > 0 {
+		n, ok := node.(Value)
+		text, isText := n.Str()
+		for _, m := range e.Marks {
+			if !ok || !isText || m.From < 0 || m.From >= m.To || m.To > len([]rune(text)) || m.Name == "" {
+				return nil, fmt.Errorf("mark %+v of %v", m, node)
+			}
 		}
 	}
 	if len(e.Added)+len(e.Removed) > 0 {

@@ -30,6 +30,8 @@ type State struct {
 	spot    spot
 	tx      *Tx // the transaction under way, if any
 	draft   draft
+	// unsettled are the texts with marks to which ops have been applied since the marks were settled.
+	unsettled []*textContent
 }
 
 // Stats counts ops without effect among those a State has applied.

@@ -11,6 +11,8 @@ import (
 type textContent struct {
 	ops  sequence.Sequence
 	rope sequence.Rope
+	// marks are nil until the first.
+	marks *textMarks
 }
 
 // insert applies a TextInsert of text, which has n code points.
@@ -42,6 +44,7 @@ func (c *textContent) edit(ps *pass, pos, deleted int, part string, inserted int
 		}
 		c.rope.Insert(pos, part)
 	}
+	c.disturb(ps.s)
 	t.splice(Splice{Pos: pos, Deleted: deleted, Inserted: inserted, Text: part}, 0)
 }
 
@@ -49,7 +52,12 @@ func (c *textContent) edit(ps *pass, pos, deleted int, part string, inserted int
 func (c *textContent) save(ps *pass) {
 	if ps.undoable() {
 		lv := ps.lv
-		ps.undo(func() { c.ops.Truncate(lv) })
+		ps.undo(func() {
+			c.ops.Truncate(lv)
+			if c.marks != nil {
+				c.marks.ranges.Truncate(lv)
+			}
+		})
 	}
 }
 
@@ -57,7 +65,9 @@ func (c *textContent) appendValue(_ *State, buf []byte) []byte {
 	return appendStr(buf, c.rope.String())
 }
 
-func (c *textContent) appendDigest(s *State, buf []byte) []byte { return c.appendValue(s, buf) }
+func (c *textContent) appendDigest(s *State, buf []byte) []byte {
+	return c.appendMarks(s, c.appendValue(s, buf))
+}
 
 // TextView reads a Text. Positions and lengths count Unicode code points unless said otherwise.
 type TextView struct{ view }
@@ -109,7 +119,8 @@ func (t *TxText) length(atSpot bool) int {
 	}
 }
 
-// Insert inserts s, valid UTF-8, at position pos.
+// Insert inserts s, valid UTF-8, at position pos. It bears the marks that a person would expect there: those of the text before it
+// and after it that go on from one to the other, or grow.
 func (t *TxText) Insert(pos int, s string) {
 	tx := t.tx
 	if tx.over() {
@@ -123,13 +134,28 @@ func (t *TxText) Insert(pos int, s string) {
 	case pos < 0 || pos > n:
 		tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, t.at.String(), pos, n))
 	case s == "":
-	case atSpot:
+	case atSpot && tx.s.spot.text.marks == nil:
 		tx.putOff(CodeTextInsert, pos, utf8.RuneCountInString(s), s)
 	default:
 		if path, ok := tx.enter(t.at, ClassWrite); ok {
-			tx.do(&Op{Code: CodeTextInsert, Len: utf8.RuneCountInString(s), Path: path, Pos: pos, Text: s})
+			t.insert(path, pos, s)
 		}
 	}
+}
+
+// insert inserts s, and marks it where that is called for.
+func (t *TxText) insert(path Path, pos int, s string) {
+	op := &Op{Code: CodeTextInsert, Len: utf8.RuneCountInString(s), Path: path, Pos: pos, Text: s}
+	var names []typing
+	var marks *textMarks
+	if e := t.entry(); e != nil {
+		if c := e.content.(*textContent); c.marks != nil {
+			marks = c.marks
+			names = marks.typed(c.ends(t.s), pos)
+		}
+	}
+	t.tx.do(op)
+	t.remark(path, pos, op.Len, names, marks)
 }
 
 // Append inserts s at the end.

@@ -29,6 +29,7 @@ type touch struct {
 
 	members map[Value]bool // of a set: those of which membership may have changed, and whether they were
 	splices []tracedSplice // of a text or list
+	marks   int            // ops that mark or unmark a text
 	below   []*touch       // in the order of the first op
 	index   map[*place]*touch
 }
@@ -236,6 +237,7 @@ func (t *touch) edits(s *State, path []string, out []Edit) []Edit {
 		for _, sp := range t.splices {
 			e.Splices = append(e.Splices, sp.Splice)
 		}
+		e.Marks = c.markEdits(s, t.splices, t.marks)
 	case *listContent:
 		e.Splices = t.listSplices(s, c)
 		t.sort(c)

@@ -108,6 +108,7 @@ func (tx *Tx) finish() {
 	tx.done = true
 	tx.s.tx = nil
 	tx.s.draft.reset()
+	tx.s.Settle()
 	if tx.err == nil {
 		tx.err = ErrTx
 	}

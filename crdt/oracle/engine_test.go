@@ -132,6 +132,11 @@ func comparePlaces(s *crdt.State, e *oracle.Entry, keys []string) string {
 		if got.Kind() != shown.Kind {
 			return fmt.Sprintf("%q: the engine shows a %s, the oracle a %s", keys, got.Kind(), shown.Kind)
 		}
+		if shown.Kind == crdt.Text {
+			if got, want := textSpans(got.Spans()), spans(shown.Text, shown.Marks); got != want {
+				return fmt.Sprintf("%q: the engine shows %s\nthe oracle %s", keys, got, want)
+			}
+		}
 		if shown.Set != nil {
 			want := make([]any, len(shown.Set))
 			for i, v := range shown.Set {

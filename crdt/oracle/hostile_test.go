@@ -340,9 +340,17 @@ func (w *writer) set(s *crdt.TxSet) {
 
 func (w *writer) text(x *crdt.TxText) {
 	n := x.Len()
-	switch rapid.IntRange(0, 5).Draw(w.t, "text") {
+	switch rapid.IntRange(0, 7).Draw(w.t, "text") {
 	case 0:
 		x.Touch()
+	case 6, 7:
+		from := rapid.IntRange(0, n).Draw(w.t, "from")
+		op := someMark(w.t, "t:text", from, rapid.IntRange(0, n-from).Draw(w.t, "n"))
+		if op.Code == crdt.CodeTextMark {
+			x.Mark(from, from+op.Count, op.Name, op.Value, op.Growth)
+		} else {
+			x.Unmark(from, from+op.Count, op.Name, op.Growth)
+		}
 	case 1, 2:
 		if n > 0 {
 			pos := rapid.IntRange(0, n-1).Draw(w.t, "pos")

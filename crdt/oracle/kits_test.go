@@ -150,6 +150,32 @@ var kits = []kit{
 		}),
 		intent("delete all", func(tx *crdt.Tx, n int) { tx.Delete("s") }),
 	}},
+	{"marks", []candidate{
+		intent("insert two first", func(tx *crdt.Tx, n int) { tx.Text("s").Insert(0, letters(n, 2)) }),
+		intent("insert second", func(tx *crdt.Tx, n int) {
+			if tx.Text("s").Len() > 0 {
+				tx.Text("s").Insert(1, letters(n, 1))
+			}
+		}),
+		intent("delete second", func(tx *crdt.Tx, n int) {
+			if tx.Text("s").Len() > 1 {
+				tx.Text("s").Delete(1, 1)
+			}
+		}),
+		intent("link the first two", func(tx *crdt.Tx, n int) {
+			tx.Text("s").Mark(0, min(2, tx.Text("s").Len()), crdt.MarkLink, n, crdt.GrowNone)
+		}),
+		intent("grow over the second", func(tx *crdt.Tx, n int) {
+			if tx.Text("s").Len() > 1 {
+				tx.Text("s").Mark(1, 2, crdt.MarkLink, 10+n, crdt.GrowBoth)
+			}
+		}),
+		intent("unmark the second and after", func(tx *crdt.Tx, n int) {
+			if l := tx.Text("s").Len(); l > 1 {
+				tx.Text("s").Unmark(1, l, crdt.MarkLink, crdt.GrowEnd)
+			}
+		}),
+	}},
 	// Ops of anybody's making: births that are no deletes or have not been seen, elements that nobody
 	// inserted, positions out of range, writes where another kind stands.
 	{"raw register", []candidate{
@@ -214,6 +240,14 @@ var kits = []kit{
 		given("insert at 1", func(n int) []crdt.Op { return []crdt.Op{typed("s:text", 1, letters(n, 1))} }),
 		given("insert at 3", func(n int) []crdt.Op { return []crdt.Op{typed("s:text", 3, letters(n, 1))} }),
 		ops("delete two at 1", erased("s:text", 1, 2)),
+	}},
+	{"raw marks", []candidate{
+		given("insert three at 0, mark the second", func(n int) []crdt.Op {
+			return []crdt.Op{typed("s:text", 0, letters(n, 2)), marked("s:text", 1, 1, "m", n, crdt.GrowEnd)}
+		}),
+		ops("delete the second, insert there", erased("s:text", 1, 1), typed("s:text", 1, "-")),
+		given("mark two at 1, growing", func(n int) []crdt.Op { return []crdt.Op{marked("s:text", 1, 2, "m", n, crdt.GrowBoth)} }),
+		ops("unmark at 0 and beyond the end", unmarked("s:text", 0, 1, "m", crdt.GrowNone), unmarked("s:text", 2, 9, "m", crdt.GrowStart)),
 	}},
 }
 

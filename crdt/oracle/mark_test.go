@@ -40,6 +40,26 @@ func spans(text string, marks []map[string]crdt.Value) string {
 	return out.String()
 }
 
+// textSpans writes the spans of the engine the same way.
+func textSpans(of []crdt.TextSpan) string {
+	var text string
+	var marks []map[string]crdt.Value
+	for i, s := range of {
+		if s.Text == "" || i > 0 && slices.Equal(s.Marks, of[i-1].Marks) {
+			return fmt.Sprintf("%v: span %d is empty or bears what the one before does", of, i)
+		}
+		values := map[string]crdt.Value{}
+		for _, m := range s.Marks {
+			values[m.Name] = m.Value
+		}
+		text += s.Text
+		for range []rune(s.Text) {
+			marks = append(marks, values)
+		}
+	}
+	return spans(text, marks)
+}
+
 func bold(pos, n int) crdt.Op   { return marked("t:text", pos, n, "bold", true, crdt.GrowEnd) }
 func unbold(pos, n int) crdt.Op { return unmarked("t:text", pos, n, "bold", crdt.GrowEnd) }
 func italic(pos, n int) crdt.Op { return marked("t:text", pos, n, "italic", true, crdt.GrowEnd) }
@@ -175,6 +195,15 @@ func TestMarks(t *testing.T) {
 			e := place(t, store, "t").Shown()
 			if got := spans(e.Text, e.Marks); got != test.want {
 				t.Errorf("got  %s\nwant %s\n%s", got, test.want, describe(all))
+			}
+			r := newEngine()
+			for _, c := range all {
+				if err := r.deliver(c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := compare(r.state, store); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

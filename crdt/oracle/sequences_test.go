@@ -121,11 +121,13 @@ func (d *sequenceOps) draw() []crdt.Op {
 	for range rapid.IntRange(1, 4).Draw(t, "ops") {
 		pos := rapid.IntRange(0, 2*d.most).Draw(t, "pos")
 		n := rapid.IntRange(1, d.most).Draw(t, "n")
-		switch rapid.IntRange(0, 8).Draw(t, "op") {
+		switch rapid.IntRange(0, 10).Draw(t, "op") {
 		case 0, 1:
 			texts = append(texts, typed("t:text", pos, strings.Repeat("abcdefghijklmnopqrstuvwxyz", 2)[pos%26:][:min(n, 26)]))
 		case 2:
 			texts = append(texts, erased("t:text", pos, n))
+		case 9, 10:
+			texts = append(texts, someMark(t, "t:text", pos, n))
 		case 3, 4:
 			values := make([]any, n)
 			for i := range values {
@@ -145,6 +147,15 @@ func (d *sequenceOps) draw() []crdt.Op {
 	}
 	d.drawn = append(d.drawn, texts...)
 	return d.drawn
+}
+
+// someMark draws a mark or unmark of n code points.
+func someMark(t *rapid.T, path string, pos, n int) crdt.Op {
+	name, growth := rapid.SampledFrom(markNames).Draw(t, "name"), crdt.Growth(rapid.IntRange(0, 3).Draw(t, "growth"))
+	if rapid.IntRange(0, 3).Draw(t, "unmark") == 0 {
+		return unmarked(path, pos, n, name, growth)
+	}
+	return marked(path, pos, n, name, pos, growth)
 }
 
 func (d *sequenceOps) onList(op crdt.Op) {
