@@ -62,7 +62,7 @@ func mergeBatches(batches [][]byte, w *stopwatch) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		checked, err := r.chains.Check(b, nil)
+		checked, err := r.chains.Check(b.Ordered(), nil)
 		if err != nil {
 			return "", err
 		}
@@ -144,7 +144,7 @@ func (r *benchReplica) receive(encoded []byte) error {
 
 // take checks a batch and applies it.
 func (r *benchReplica) take(b *crdt.Batch) error {
-	checked, err := r.chains.Check(b, nil)
+	checked, err := r.chains.Check(b.Ordered(), nil)
 	if err != nil {
 		return err
 	}

@@ -175,9 +175,10 @@ func BenchmarkFriendsforever(b *testing.B) {
 	benchmarkDocument(b, changes, ascending(len(changes)), utf8.RuneCountInString(tr.EndContent))
 }
 
-// BenchmarkTwoBranches merges two branches of 50,000 edits at random places of a text of 100,000.
+// BenchmarkTwoBranches merges two branches of 50,000 edits at random places of a text of 100,000: one after the other, the
+// second in 100 pieces, each of which is asked about alone, and both in 100 pieces by turns.
 func BenchmarkTwoBranches(b *testing.B) {
-	const edits = 50000
+	const edits, pieces = 50000, 100
 	r := rand.New(rand.NewPCG(1, 1))
 	base := make([]rune, 100000)
 	for i := range base {
@@ -201,15 +202,15 @@ func BenchmarkTwoBranches(b *testing.B) {
 			changes = append(changes, c)
 		}
 	}
-	d := newDocument()
-	for i := range changes {
-		lv, h, err := d.add(changes, i)
-		if err != nil {
-			b.Fatal(err)
+	want := mergedLen(b, changes)
+	b.Run("whole", func(b *testing.B) { benchmarkDocument(b, changes, ascending(len(changes)), want) })
+	turns := []int{0}
+	for p := range 2 * pieces {
+		for i := range edits / pieces {
+			turns = append(turns, 1+p%2*edits+p/2*(edits/pieces)+i)
 		}
-		d.feed(h, lv, changes[i].ops[0])
 	}
-	benchmarkDocument(b, changes, ascending(len(changes)), d.seq.Len())
+	b.Run("by turns", func(b *testing.B) { benchmarkDocument(b, changes, turns, want) })
 }
 
 // BenchmarkElements inserts and deletes at random places of a list of 100,000 elements.

@@ -54,8 +54,8 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 		return nil
 	case k != nil:
 		whole := m.Batch
-		if k.Len() != b.Len() {
-			whole = nil // some were held already, or refused
+		if k.Len() != b.Len() || rest.batch != b {
+			whole = nil // some were held already, or refused, or they are in another order
 		}
 		r.add(k, whole)
 		r.addPending()
@@ -99,9 +99,9 @@ type remainder struct {
 
 // check checks b, less those of its changes that continue another branch of an actor's log than the one held,
 // and all that build on them: they are refused, and the rest goes on. The Checked is nil if nothing
-// is left.
+// is left. The changes may come out in another order than b has them in; then the remainder's batch is not b.
 func (r *Replica) check(b *crdt.Batch) (*crdt.Checked, remainder, error) {
-	rest := remainder{batch: b}
+	rest := remainder{batch: b.Ordered()}
 	for {
 		k, err := r.chains.Check(rest.batch, r.cfg.Verify)
 		var fork *crdt.ForkError

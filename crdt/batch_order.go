@@ -1,0 +1,87 @@
+package crdt
+
+import (
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Ordered returns b with its changes in the order in which to take them in: any causal one would do, and causal.Order's makes
+// merging cheap where branches went on side by side. It is b itself unless there are more than two of these at
+// once, or if b is not in causal order to begin with, which Check will say.
+//
+// A batch from one's own log must be left as it is: local versions are places in that.
+func (b *Batch) Ordered() *Batch {
+	actors := make(map[causal.Actor][]int32) // the changes of each
+	for run := range b.Runs {
+		if actors[run.Actor] = nil; len(actors) > 2 {
+			break
+		}
+	}
+	if len(actors) < 3 {
+		return b
+	}
+	changes := make([]*Change, 0, b.n)
+	for ch := range b.All {
+		changes = append(changes, ch)
+	}
+	var ends, parents []int32
+	heads, most := 0, 0
+	followed := make([]bool, len(changes))
+	for i, ch := range changes {
+		own := actors[ch.Actor]
+		actors[ch.Actor] = append(own, int32(i))
+		if len(own) > 0 {
+			parents = append(parents, own[len(own)-1])
+		}
+		for _, d := range ch.Refs {
+			if d.Seq == 0 {
+				continue
+			}
+			theirs := actors[d.Actor]
+			at, _ := slices.BinarySearchFunc(theirs, d.Seq, func(k int32, seq causal.Seq) int {
+				if changes[k].Seq+causal.Seq(changes[k].Len()) <= seq {
+					return -1
+				}
+				return 1
+			})
+			switch {
+			case at < len(theirs):
+				parents = append(parents, theirs[at])
+			case len(theirs) > 0 || !b.isContext(d):
+				return b
+			}
+		}
+		heads++
+		from := int32(0)
+		if i > 0 {
+			from = ends[i-1]
+		}
+		for _, p := range parents[from:] {
+			if !followed[p] {
+				followed[p] = true
+				heads--
+			}
+		}
+		most = max(most, heads)
+		ends = append(ends, int32(len(parents)))
+	}
+	if most < 3 {
+		return b
+	}
+	order := causal.Order(ends, parents, func(i int) int { return changes[i].Len() })
+	if slices.IsSorted(order) {
+		return b
+	}
+	out := make([]*Change, len(order))
+	for k, i := range order {
+		out[k] = changes[i]
+	}
+	return NewBatch(b.Context, out, b.Sigs)
+}
+
+// isContext reports whether d is of the batch's context.
+func (b *Batch) isContext(d causal.Dot) bool {
+	_, ok := slices.BinarySearchFunc(b.Context, d, func(a Anchor, d causal.Dot) int { return a.Dot().Compare(d) })
+	return ok
+}

@@ -1,0 +1,57 @@
+package crdt
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// TestOrdered: a batch in another order is the same batch, in causal order, and once more so.
+func TestOrdered(t *testing.T) {
+	changed := 0
+	rapid.Check(t, func(t *rapid.T) {
+		h := typeTogether(t, 100)
+		b := h.BatchOf(h.log)
+		got := b.Ordered()
+		if got != b {
+			changed++
+		}
+		enc := got.AppendTo(nil)
+		if again, err := DecodeBatch(enc); err != nil || !bytes.Equal(again.AppendTo(nil), enc) {
+			t.Fatalf("%x decodes to something else, %v", enc, err)
+		}
+		if got.Len() != b.Len() || got.Ops() != b.Ops() {
+			t.Fatalf("%d changes of %d ops, want %d of %d", got.Len(), got.Ops(), b.Len(), b.Ops())
+		}
+		o := newHolder()
+		k, err := o.Check(got, quickVerify)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Add(k)
+		if o.Digest() != h.Digest() {
+			t.Fatal("digests differ")
+		}
+	})
+	if changed == 0 {
+		t.Error("no batch was put in another order")
+	}
+}
+
+// TestOrderedInvalid: what is not in causal order stays so.
+func TestOrderedInvalid(t *testing.T) {
+	h := newHolder()
+	first := h.author(actorOf(0), 1, typed("notes", 0, "a"))
+	for i := range 4 {
+		h.authorAt([]causal.LV{first.Span.End - 1}, actorOf(1+i), 2, typed("notes", 0, "b"))
+	}
+	b := h.BatchOf(h.log).clone()
+	b.Changes[0], b.Changes[4] = b.Changes[4], b.Changes[0]
+	whole := b.batch()
+	if whole.Ordered() != whole {
+		t.Error("it was put in order")
+	}
+}
