@@ -38,12 +38,21 @@ func (a *Added) All(yield func(Accepted) bool) {
 			continue
 		}
 		chunks, j := p.chunks, 0
+		next := p.Span.Start
+		after, alone := chunks[0].after, chunks[0].alone // if they are bare
 		ok := p.typing.changes(func(ch *Change) bool {
-			if j == len(chunks[0].hashes) {
+			if j == chunks[0].len() {
 				chunks, j = chunks[1:], 0
 			}
 			k := chunks[0]
-			acc := Accepted{Change: ch, Span: k.span(j), Effective: k.effective(j), Hash: k.hashes[j]}
+			acc := Accepted{Change: ch, Span: causal.Span{Start: next, End: next + causal.LV(ch.Len())}, Hash: k.hash(j)}
+			next = acc.Span.End
+			if k.bare == nil {
+				acc.Effective = k.effective(j)
+			} else {
+				after = effectiveOf(ch.Time, after, alone && j == 0)
+				acc.Effective = after
+			}
 			j++
 			return yield(acc)
 		})
@@ -94,6 +103,34 @@ func (c *Chains) Add(k *Checked) *Added {
 	return out
 }
 
+// AddUnhashed adds b to c without computing or comparing a hash, for one who only wants to read what an archive of their own shows:
+// from the first batch on, and c is good for nothing that takes a hash afterwards. It checks all
+// else that Check does, but looks at no signature. Errors wrap ErrInvalid or are a *MissingError, and c is as it was.
+func (c *Chains) AddUnhashed(b *Batch) (*Added, error) {
+	if c.Len() > 0 && !c.unhashed {
+		panic("crdt: add a batch unhashed to chains with hashes")
+	}
+	k := &c.checker
+	k.begin(c, b)
+	k.bare = true
+	if err := k.checkFrame(); err != nil {
+		return nil, err
+	}
+	if err := k.checkHeld(); err != nil {
+		return nil, err
+	}
+	if len(k.missing) > 0 {
+		return nil, &MissingError{Dots: k.missing}
+	}
+	k.out.sigs = k.out.sigs[:0]
+	out, err := k.place()
+	if err != nil {
+		return nil, err
+	}
+	c.unhashed = true
+	return c.Add(out), nil
+}
+
 // adoptFrom is the number of changes from which a typing's chunks become those of the chains as they are.
 const adoptFrom = 128
 
@@ -107,8 +144,8 @@ func (c *Chains) addTyping(l *link, parents []causal.LV) {
 	}
 	ch.last, ch.next = c.infos.len+t.n-1, t.end()
 	for _, k := range l.chunks {
-		n := len(k.hashes)
-		if n < adoptFrom {
+		n := k.len()
+		if n < adoptFrom && k.bare == nil {
 			for i := range k.hashes {
 				in, j := c.infos.add(&k.hashes[i], k.span(i), k.time(i), k.effective(i))
 				in.setCount(j, ai, before, typedBytes)

@@ -252,7 +252,31 @@ var ErrFormat = errors.New("crdt: malformed batch")
 
 // AppendTo appends the encoding of b to buf. Context and Sigs must be sorted and
 // Context complete, as they are in every batch that Chains makes or Check accepts.
-func (b *Batch) AppendTo(buf []byte) []byte {
+func (b *Batch) AppendTo(buf []byte) []byte { return b.appendTo(buf, nil) }
+
+// Columns are a batch in a form for archives, which compress each column on its own: what AppendTo gives, with the
+// columns of all that is typed taken out and put one after another.
+type Columns struct {
+	Frame     []byte // all else
+	Runs      []byte
+	Positions []byte
+	Times     []byte
+	Text      []byte // UTF-8
+}
+
+// Columns returns b in columns.
+func (b *Batch) Columns() *Columns {
+	c := new(Columns)
+	c.Frame = b.appendTo(nil, c)
+	return c
+}
+
+// Len returns the size of c in bytes.
+func (c *Columns) Len() int {
+	return len(c.Frame) + len(c.Runs) + len(c.Positions) + len(c.Times) + len(c.Text)
+}
+
+func (b *Batch) appendTo(buf []byte, columns *Columns) []byte {
 	actors := b.actors()
 	index := func(a causal.Actor) int {
 		i, ok := slices.BinarySearchFunc(actors, a, causal.Actor.Compare)
@@ -276,7 +300,7 @@ func (b *Batch) AppendTo(buf []byte) []byte {
 		buf = appendBin(buf, a.Hash[:])
 		buf = appendInt(buf, a.Time)
 	}
-	buf = b.appendSegments(buf, len(actors), index)
+	buf = b.appendSegments(buf, len(actors), index, columns)
 	buf = appendArrayHead(buf, 3*len(b.Sigs))
 	for i := range b.Sigs {
 		s := &b.Sigs[i]
@@ -308,7 +332,7 @@ func (b *Batch) fits() bool {
 	return n <= MaxBatchBytes && actors <= MaxBatchActors && items <= MaxBatchItems
 }
 
-func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) int) []byte {
+func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) int, columns *Columns) []byte {
 	times := make([]int64, actors) // of each actor's last change so far
 	for i := range b.Context {
 		times[index(b.Context[i].Actor)] = b.Context[i].Time
@@ -321,7 +345,7 @@ func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) 
 		buf = appendUint(buf, uint64(ai))
 		if t := p.typing; t != nil {
 			buf = appendUint(buf, uint64(t.n))
-			buf = t.appendTo(buf, times[ai])
+			buf = t.appendTo(buf, times[ai], columns)
 			times[ai] = t.times.last
 			continue
 		}

@@ -11,13 +11,29 @@ import (
 // every length before it allocates, and checks the frame of every change, but neither
 // hashes nor signatures: that is Chains.Check. The batch refers to b, which must not be written to any
 // more. Errors wrap ErrFormat.
-func DecodeBatch(b []byte) (*Batch, error) {
-	if len(b) > MaxBatchBytes {
-		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, len(b), MaxBatchBytes)
+func DecodeBatch(b []byte) (*Batch, error) { return decodeBatch(b, nil) }
+
+// DecodeBatch reads the batch that c, which it leaves as it is, is the columns of. It refers to c; all else is as for the function.
+func (c *Columns) DecodeBatch() (*Batch, error) {
+	left := *c
+	b, err := decodeBatch(c.Frame, &left)
+	if err == nil && left.Len() > len(c.Frame) {
+		return nil, fmt.Errorf("%w: columns go on after the end", ErrFormat)
+	}
+	return b, err
+}
+
+func decodeBatch(b []byte, columns *Columns) (*Batch, error) {
+	size := len(b)
+	if columns != nil {
+		size = columns.Len()
+	}
+	if size > MaxBatchBytes {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, size, MaxBatchBytes)
 	}
 	// A keystroke that arrives alone should cost little more than its hash, so what a small batch takes is one piece of memory.
 	small := new(smallBatch)
-	d := batchDecoder{batch: &small.Batch, small: small, table: small.table[:0], slices: small.slices[:0]}
+	d := batchDecoder{batch: &small.Batch, small: small, table: small.table[:0], slices: small.slices[:0], columns: columns}
 	rest, part := b, ""
 	for i := range batchParts {
 		var ok bool
@@ -69,15 +85,17 @@ type smallBatch struct {
 
 // batchDecoder reads the parts of a batch in order.
 type batchDecoder struct {
-	batch  *Batch
-	small  *smallBatch
-	reason string // why the last part was not read, if more is known than that
-	table  []tableActor
-	refs   []causal.Dot // room for Refs
-	groups []Group      // room for Groups
-	items  int          // what counts for MaxBatchItems so far
-	left   int          // changes still to be read
-	slices []string     // slice names seen lately
+	batch *Batch
+	small *smallBatch
+	// columns are where the columns of what is typed are, nil if they are in place.
+	columns *Columns
+	reason  string // why the last part was not read, if more is known than that
+	table   []tableActor
+	refs    []causal.Dot // room for Refs
+	groups  []Group      // room for Groups
+	items   int          // what counts for MaxBatchItems so far
+	left    int          // changes still to be read
+	slices  []string     // slice names seen lately
 }
 
 // tableActor is an entry of the table of actors.
@@ -213,7 +231,7 @@ func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
 // readTyping reads a segment of count changes in columns.
 func (d *batchDecoder) readTyping(b []byte, ai, count int) ([]byte, bool) {
 	by := &d.table[ai]
-	t, b, ok := readKeystrokes(b, by.Actor, by.seq, by.time, count)
+	t, b, ok := readKeystrokes(b, d.columns, by.Actor, by.seq, by.time, count)
 	if !ok {
 		d.reason = fmt.Sprintf("columns from %s:%d on are truncated, not canonical or out of range", by.Actor, by.seq)
 		return nil, false

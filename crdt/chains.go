@@ -59,7 +59,8 @@ type Chains struct {
 	digest Hash
 	fresh  bool // digest is that of the tips
 
-	checker checker
+	unhashed bool // see AddUnhashed
+	checker  checker
 }
 
 // chain is what is known of one actor.
@@ -139,7 +140,7 @@ func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
 func (c *Chains) tip(i int) Tip {
 	k, j := c.infos.at(i)
 	d := c.graph.Dot(k.span(j).End - 1)
-	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: k.hashes[j]}
+	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: k.hash(j)}
 }
 
 // Tips returns the ends of all chains, sorted by actor, in a new slice.
@@ -172,7 +173,7 @@ func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
 		return Hash{}, false
 	}
 	k, j := c.infos.at(i)
-	return k.hashes[j], true
+	return k.hash(j), true
 }
 
 // ChangeAt returns the change that lv, which must be in the graph, is an op of.
@@ -181,7 +182,7 @@ func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
 	span := k.span(i)
 	dot := c.graph.Dot(span.End - 1)
 	_, signed := c.Signature(dot)
-	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Hash: k.hashes[i], Signed: signed}
+	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Hash: k.hash(i), Signed: signed}
 }
 
 // Later reports whether op a is later than op b: by effective time, then actor, seq and
@@ -273,6 +274,9 @@ func (c *Change) wireSize() int {
 // valid: the actor's next, its Deps the maximal parents other than the actor's own previous change.
 // AddSignature should follow before it is sent.
 func (c *Chains) Author(ch *Change, parents []causal.LV) Accepted {
+	if c.unhashed {
+		panic("crdt: author a change of chains without hashes")
+	}
 	if err := ch.Validate(); err != nil {
 		panic(err)
 	}

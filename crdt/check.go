@@ -69,6 +69,9 @@ func (k *Checked) Len() int { return k.changes }
 //   - *MissingError: b builds on changes that are not held;
 //   - wrapping ErrInvalid: b breaks a rule that takes its causal history to tell.
 func (c *Chains) Check(b *Batch, verify Verify) (*Checked, error) {
+	if c.unhashed {
+		panic("crdt: check a batch against chains without hashes")
+	}
 	k := &c.checker
 	k.begin(c, b)
 	if k.checkNext(verify) {
@@ -118,6 +121,7 @@ type checker struct {
 	missing []causal.Dot
 	overlay overlay
 	out     Checked
+	bare    bool // nothing is hashed, and no hash compared
 }
 
 // fewActors is the number up to which a batch's actors are found by looking at each.
@@ -159,7 +163,7 @@ type link struct {
 }
 
 func (k *checker) begin(c *Chains, b *Batch) {
-	k.c, k.b, k.fork, k.missing = c, b, nil, nil
+	k.c, k.b, k.fork, k.missing, k.bare = c, b, nil, nil, c.unhashed
 	clear(k.index)
 	clear(k.links)
 	k.actors, k.links = k.actors[:0], k.links[:0]
@@ -215,9 +219,14 @@ func (k *checker) addTyping(ai int, t *keystrokes) error {
 	if t.seq != ba.next {
 		return fmt.Errorf("%w: %s:%d where seq %d is next", ErrInvalid, t.actor, t.seq, ba.next)
 	}
-	chunks := t.hash(ba.hash, ba.time)
+	var chunks []*infoChunk
+	if k.bare {
+		chunks = []*infoChunk{{end: causal.LV(t.len), bare: t}}
+	} else {
+		chunks = t.hash(ba.hash, ba.time)
+	}
 	last := chunks[len(chunks)-1]
-	ba.hash, ba.time = last.hashes[len(last.hashes)-1], t.times.last
+	ba.hash, ba.time = last.hash(last.len()-1), t.times.last
 	ba.next = t.end()
 	k.add(link{typing: t, seq: t.seq, end: ba.next, actor: ai, chunks: chunks})
 	return nil
@@ -244,7 +253,11 @@ func (k *checker) addChange(ai int, ch *Change) error {
 		}
 		k.deps = append(k.deps, h)
 	}
-	ba.hash, k.buf = ch.hashWith(k.buf, &ba.hash, ba.time, k.deps)
+	if k.bare {
+		ba.hash = Hash{}
+	} else {
+		ba.hash, k.buf = ch.hashWith(k.buf, &ba.hash, ba.time, k.deps)
+	}
 	ba.time = ch.Time
 	ba.next += causal.Seq(ch.Len())
 	k.add(link{change: ch, seq: ch.Seq, end: ba.next, actor: ai, hash: ba.hash})
@@ -366,7 +379,7 @@ func (l *link) tipAt(actor causal.Actor, seq causal.Seq) Tip {
 		return Tip{Actor: actor, Seq: l.end - 1, Hash: l.hash}
 	}
 	k, i := l.at(seq)
-	return Tip{Actor: actor, Seq: l.seq + causal.Seq(k.span(i).End-l.chunks[0].start) - 1, Hash: k.hashes[i]}
+	return Tip{Actor: actor, Seq: l.seq + causal.Seq(k.span(i).End-l.chunks[0].start) - 1, Hash: k.hash(i)}
 }
 
 // effectiveAt returns the effective time of the change of l, which is placed, that has the op seq.
@@ -389,7 +402,7 @@ func (k *checker) checkHeld() error {
 			k.missing = append(k.missing, a.Dot())
 			continue
 		}
-		if ours := c.tip(at); ours != a.Tip {
+		if ours := c.tip(at); ours != a.Tip && !k.bare {
 			k.noteFork(ours, a.Tip, k.anchors[i].by)
 			continue
 		}
@@ -550,15 +563,19 @@ func (k *checker) placeOf(d causal.Dot) (causal.LV, EffectiveTime) {
 // cutHeld takes the changes below seq out of l, a typing with some left.
 func (l *link) cutHeld(seq causal.Seq) {
 	k, i := l.at(seq - 1)
-	hash, time := k.hashes[i], k.time(i)
+	hash, time := k.hash(i), k.time(i)
 	n := i + 1
 	for _, before := range l.chunks {
 		if before == k {
 			break
 		}
-		n += len(before.hashes)
+		n += before.len()
 	}
 	l.typing, l.seq = l.typing.from(n), seq
+	if k.bare != nil {
+		l.chunks = []*infoChunk{{end: causal.LV(l.typing.len), bare: l.typing}}
+		return
+	}
 	l.chunks = l.typing.hash(hash, time)
 }
 
@@ -572,6 +589,11 @@ func (l *link) setEffective(after EffectiveTime, first bool) EffectiveTime {
 	for _, k := range l.chunks {
 		k.start += l.span.Start
 		k.end += l.span.Start
+		if k.bare != nil {
+			k.after, k.alone = after, first
+			after = k.effective(k.bare.n - 1)
+			continue
+		}
 		for i := range k.hashes {
 			after = effectiveOf(k.time(i), after, first)
 			first = false

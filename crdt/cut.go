@@ -91,6 +91,9 @@ func (k *cutter) read(maxBytes, maxChanges int) (more bool, err error) {
 				return true // it began in the span before
 			}
 			size, items := a.wireSize(), a.items()
+			if size <= inlineOps {
+				items = 1 // it will mostly be in columns; whether the batch fits is seen in the end
+			}
 			full = len(k.changes) > 0 &&
 				(k.bytes+size > maxBytes || len(k.changes) == maxChanges || k.items+items > MaxBatchItems)
 			if full {

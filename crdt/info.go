@@ -37,6 +37,27 @@ type infoChunk struct {
 	counts []changeCount
 	actor  causal.ActorIndex
 	needed []uint64 // bits of changes that another actor's change depends on; nil while there is none
+	// bare holds the changes themselves if they were not hashed (see AddUnhashed): the columns above are nil then, and what they would
+	// say is computed when asked for. after is the greatest effective time before them, alone that there is none.
+	bare  *keystrokes
+	after EffectiveTime
+	alone bool
+}
+
+// len returns the number of changes.
+func (k *infoChunk) len() int {
+	if k.bare != nil {
+		return k.bare.n
+	}
+	return len(k.hashes)
+}
+
+// hash returns the hash of change i, zero if it was not computed.
+func (k *infoChunk) hash(i int) Hash {
+	if k.bare != nil {
+		return Hash{}
+	}
+	return k.hashes[i]
 }
 
 // changeCount counts an actor's changes, and about what they take in a batch in bytes. Only
@@ -80,9 +101,17 @@ func (k *infoChunk) setEffective(i int, e EffectiveTime) {
 	k.late = append(k.late, e)
 }
 
-func (k *infoChunk) time(i int) int64 { return k.base + int64(k.times[i]) }
+func (k *infoChunk) time(i int) int64 {
+	if k.bare != nil {
+		return k.bare.timeOf(i)
+	}
+	return k.base + int64(k.times[i])
+}
 
 func (k *infoChunk) effective(i int) EffectiveTime {
+	if k.bare != nil {
+		return k.bare.effectiveOf(i, k.after, k.alone)
+	}
 	if k.late != nil {
 		return k.late[i]
 	}
@@ -91,6 +120,10 @@ func (k *infoChunk) effective(i int) EffectiveTime {
 
 // span returns the local versions of the ops of change i of k.
 func (k *infoChunk) span(i int) causal.Span {
+	if k.bare != nil {
+		from, to := k.bare.dots(i)
+		return causal.Span{Start: k.start + causal.LV(from), End: k.start + causal.LV(to)}
+	}
 	s := causal.Span{Start: k.start + causal.LV(i), End: k.start + causal.LV(i) + 1}
 	if k.starts != nil {
 		s.Start = k.start + causal.LV(k.starts[i])
@@ -106,6 +139,9 @@ func (k *infoChunk) span(i int) causal.Span {
 // find returns the change of k that holds lv.
 func (k *infoChunk) find(lv causal.LV) int {
 	off := lv - k.start
+	if k.bare != nil {
+		return k.bare.changeOf(int(off))
+	}
 	if k.starts == nil {
 		return min(int(off), len(k.hashes)-1)
 	}
@@ -180,7 +216,7 @@ func (t *infoTable) add(hash *Hash, span causal.Span, time int64, effective Effe
 	if n := len(t.chunks); n > 0 {
 		k = t.chunks[n-1]
 	}
-	if k == nil || len(k.hashes) >= openChunk || !k.fits(span.Start, time) {
+	if k == nil || k.bare != nil || len(k.hashes) >= openChunk || !k.fits(span.Start, time) {
 		k = &infoChunk{first: t.len, start: span.Start, base: time - math.MaxInt32}
 		t.chunks = append(t.chunks, k)
 	}
@@ -197,5 +233,5 @@ func (t *infoTable) adopt(k *infoChunk) {
 	k.first = t.len
 	k.hashes, k.times = slices.Clip(k.hashes), slices.Clip(k.times)
 	t.chunks = append(t.chunks, k)
-	t.len += len(k.hashes)
+	t.len += k.len()
 }

@@ -26,13 +26,32 @@ const (
 	runKinds    = 3
 )
 
-// appendTo appends the encoding of t. before is the Time of the actor's previous change.
-func (t *keystrokes) appendTo(buf []byte, before int64) []byte {
+// appendTo appends the encoding of t. before is the Time of the actor's previous change. If columns is not nil, the
+// columns go there, and only their lengths to buf.
+func (t *keystrokes) appendTo(buf []byte, before int64, columns *Columns) []byte {
 	buf = append(buf, mpFixArr|typingItems)
 	buf = appendStr(buf, t.slice)
 	buf = append(buf, t.path...)
 	buf = appendInt(buf, t.time-before)
-	column := make([]byte, 0, 2*len(t.runs)+16)
+	if columns != nil {
+		column := func(c *[]byte, grown []byte) {
+			buf = appendUint(buf, uint64(len(grown)-len(*c)))
+			*c = grown
+		}
+		column(&columns.Runs, t.appendRuns(columns.Runs))
+		column(&columns.Positions, t.appendPositions(columns.Positions))
+		column(&columns.Times, append(columns.Times, t.times.enc...))
+		column(&columns.Text, append(columns.Text, t.text...))
+		return buf
+	}
+	room := make([]byte, 0, 2*len(t.runs)+16)
+	buf = appendBin(buf, t.appendRuns(room))
+	buf = appendBin(buf, t.appendPositions(room))
+	buf = appendBin(buf, t.times.enc)
+	return appendStr(buf, t.text)
+}
+
+func (t *keystrokes) appendRuns(column []byte) []byte {
 	for i := range t.runs {
 		r := &t.runs[i]
 		head := uint64(r.n-1)<<3 | uint64(r.kind)
@@ -43,17 +62,17 @@ func (t *keystrokes) appendTo(buf []byte, before int64) []byte {
 		column = binary.AppendUvarint(column, head|runSized)
 		column = binary.AppendUvarint(column, uint64(r.size-2))
 	}
-	buf = appendBin(buf, column)
-	column = column[:0]
+	return column
+}
+
+func (t *keystrokes) appendPositions(column []byte) []byte {
 	at := 0
 	for i := range t.runs {
 		r := &t.runs[i]
 		column = binary.AppendUvarint(column, zigzag(int64(r.pos-at)))
 		at = r.stop()
 	}
-	buf = appendBin(buf, column)
-	buf = appendBin(buf, t.times.enc)
-	return appendStr(buf, t.text)
+	return column
 }
 
 // stop returns the position where the next run mostly starts.
@@ -69,9 +88,10 @@ func (t *keystrokes) sizeBound() int {
 	return 64 + len(t.slice) + len(t.path) + 32*len(t.runs) + len(t.times.enc) + len(t.text)
 }
 
-// readKeystrokes reads those of an actor, of n changes the first of which is seq. before is the Time of the
-// actor's previous change. What is read refers to b. It accepts only what appendTo writes of a valid typing.
-func readKeystrokes(b []byte, actor causal.Actor, seq causal.Seq, before int64, n int) (t *keystrokes, rest []byte, ok bool) {
+// readKeystrokes reads those of an actor: n changes, the first of which is seq. before is the Time of the
+// actor's previous change. What is read refers to b, and to columns, from which it takes its part if they are not nil. It
+// accepts only what appendTo writes.
+func readKeystrokes(b []byte, columns *Columns, actor causal.Actor, seq causal.Seq, before int64, n int) (t *keystrokes, rest []byte, ok bool) {
 	count, b, ok := readArray(b)
 	if !ok || count != typingItems || n < leastTyping {
 		return nil, nil, false
@@ -92,27 +112,56 @@ func readKeystrokes(b []byte, actor causal.Actor, seq causal.Seq, before int64, 
 	if t.time = before + delta; t.time < 0 || t.time > MaxTime {
 		return nil, nil, false
 	}
-	runs, b, ok := readBin(b)
-	if !ok {
+	var parts Columns
+	if columns == nil {
+		if b, ok = parts.read(b); !ok {
+			return nil, nil, false
+		}
+	} else if b, ok = parts.take(b, columns); !ok {
 		return nil, nil, false
 	}
-	positions, b, ok := readBin(b)
-	if !ok || !t.readRuns(runs, positions) {
+	if !t.readRuns(parts.Runs, parts.Positions) {
 		return nil, nil, false
 	}
-	times, b, ok := readBin(b)
-	if !ok {
+	if t.times, ok = readTimes(parts.Times, t.time, n-1); !ok {
 		return nil, nil, false
 	}
-	if t.times, ok = readTimes(times, t.time, n-1); !ok {
-		return nil, nil, false
-	}
-	text, b, ok := readStr(b)
-	if !ok {
-		return nil, nil, false
-	}
-	t.text = string(text)
+	t.text = string(parts.Text)
 	return t, b, t.fitText()
+}
+
+// read reads the columns of one typing.
+func (c *Columns) read(b []byte) (rest []byte, ok bool) {
+	if c.Runs, b, ok = readBin(b); !ok {
+		return nil, false
+	}
+	if c.Positions, b, ok = readBin(b); !ok {
+		return nil, false
+	}
+	if c.Times, b, ok = readBin(b); !ok {
+		return nil, false
+	}
+	c.Text, b, ok = readStr(b)
+	return b, ok
+}
+
+// take takes the columns of one typing, the lengths of which b starts with, from those of several.
+func (c *Columns) take(b []byte, from *Columns) (rest []byte, ok bool) {
+	column := func(to, from *[]byte) {
+		var n uint64
+		if ok {
+			n, b, ok = readUint(b)
+		}
+		if ok = ok && n <= uint64(len(*from)); ok {
+			*to, *from = (*from)[:n:n], (*from)[n:]
+		}
+	}
+	ok = true
+	column(&c.Runs, &from.Runs)
+	column(&c.Positions, &from.Positions)
+	column(&c.Times, &from.Times)
+	column(&c.Text, &from.Text)
+	return b, ok && utf8.Valid(c.Text)
 }
 
 // readRuns reads the two columns that make up t.runs, and checks all of it that does not depend on the text.

@@ -102,6 +102,14 @@ func TestKeystrokesRoundTrip(t *testing.T) {
 		if again := got.AppendTo(nil); !bytes.Equal(again, enc) {
 			t.Fatalf("%x decodes and encodes to %x", enc, again)
 		}
+		columns := b.Columns()
+		apart, err := columns.DecodeBatch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := apart.AppendTo(nil); !bytes.Equal(again, enc) || columns.Len() > len(enc)+16*len(b.parts) {
+			t.Fatalf("columns of %d bytes make %x, want %x", columns.Len(), again, enc)
+		}
 		i, ops := 0, 0
 		for ch := range got.All {
 			if !reflect.DeepEqual(ch, h.log[i].Change) {
@@ -161,6 +169,35 @@ func TestKeystrokesRoundTrip(t *testing.T) {
 	}
 }
 
+// Columns that are cut or damaged are refused, or make a batch that has just those columns.
+func TestColumnsDamaged(t *testing.T) {
+	refused := 0
+	rapid.Check(t, func(t *rapid.T) {
+		h := typeTogether(t, 40)
+		c := h.BatchOf(h.log).Columns()
+		column := rapid.SampledFrom([]*[]byte{&c.Frame, &c.Runs, &c.Positions, &c.Times, &c.Text}).Draw(t, "column")
+		switch n := len(*column); {
+		case rapid.Bool().Draw(t, "longer") || n == 0:
+			*column = append(*column, 0)
+		case rapid.Bool().Draw(t, "shorter"):
+			*column = (*column)[:n-1]
+		default:
+			(*column)[rapid.IntRange(0, n-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
+		}
+		b, err := c.DecodeBatch()
+		if err != nil {
+			refused++
+			return
+		}
+		if again := b.Columns(); !reflect.DeepEqual(again, c) {
+			t.Fatalf("%+v, has columns %+v", c, again)
+		}
+	})
+	if refused == 0 {
+		t.Error("nothing is refused")
+	}
+}
+
 // A byte changed anywhere in a batch in columns is refused, or makes another batch that has that one encoding.
 func TestKeystrokesDamaged(t *testing.T) {
 	h := newHolder()
@@ -183,6 +220,59 @@ func TestKeystrokesDamaged(t *testing.T) {
 	})
 }
 
+// Chains without hashes hold what others hold, but for the hashes, and show the same.
+func TestAddUnhashed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := typeTogether(t, 150)
+		c := NewChains(fixtureStore)
+		bare, want := NewState(c), NewState(h.Chains)
+		for rest := h.log; len(rest) > 0; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+			b, err := DecodeBatch(h.BatchOf(rest[:n]).AppendTo(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			added, err := c.AddUnhashed(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := 0
+			for a := range added.All {
+				want := rest[i]
+				want.Hash = Hash{}
+				if !reflect.DeepEqual(a, want) {
+					t.Fatalf("%+v, want %+v", a, want)
+				}
+				i++
+			}
+			bare.ApplyAll(added)
+			for _, a := range rest[:n] {
+				want.ApplyQuietly(a)
+			}
+			if bare.Digest() != want.Digest() {
+				t.Fatalf("%q, want %q", bare.Text("notes").String(), want.Text("notes").String())
+			}
+			rest = rest[n:]
+		}
+		for i, a := range h.log {
+			lv := a.Span.End - 1
+			got, want := c.ChangeAt(lv), h.ChangeAt(lv)
+			want.Hash, want.Signed, got.Signed = Hash{}, false, false
+			if got != want {
+				t.Fatalf("ChangeAt(%d) is %+v, want %+v", lv, got, want)
+			}
+			if other := h.log[(i*7)%len(h.log)].Span.Start; c.Later(lv, other) != h.Later(lv, other) {
+				t.Fatalf("Later(%d, %d) differs", lv, other)
+			}
+		}
+		if b := h.BatchOf(h.log[len(h.log)-1:]); h.log[len(h.log)-1].Seq > 1 {
+			if _, err := NewChains(fixtureStore).AddUnhashed(b); err == nil {
+				t.Fatal("a batch that builds on what is not there is added")
+			}
+		}
+	})
+}
+
 // What each column must be, one violation at a time.
 func TestReadKeystrokesRefuses(t *testing.T) {
 	var long []Group
@@ -193,15 +283,15 @@ func TestReadKeystrokesRefuses(t *testing.T) {
 	for i, g := range long {
 		h.author(actorOf(0), int64(1000+i*i), g)
 	}
-	enc := h.BatchOf(h.log).parts[0].typing.appendTo(nil, 0)
+	enc := h.BatchOf(h.log).parts[0].typing.appendTo(nil, 0, nil)
 	// slice s, the path, 1000, one run of 6, at 0, 1 3 5 7 9 ms, the text
 	const good = "97" + "a173" + "90" + "cd03e8" + "c40128" + "c40100" + "c405" + "040c141c24" + "a6787878787878"
 	if want := unhex(t, good); !bytes.Equal(enc, want) {
 		t.Fatalf("%x, want %x", enc, want)
 	}
 	read := func(hex string, n int, seq causal.Seq) bool {
-		s, rest, ok := readKeystrokes(unhex(t, hex), actorOf(0), seq, 0, n)
-		return ok && len(rest) == 0 && bytes.Equal(s.appendTo(nil, 0), unhex(t, hex))
+		s, rest, ok := readKeystrokes(unhex(t, hex), nil, actorOf(0), seq, 0, n)
+		return ok && len(rest) == 0 && bytes.Equal(s.appendTo(nil, 0, nil), unhex(t, hex))
 	}
 	if !read(good, 6, 1) {
 		t.Fatal("the good one is refused")
