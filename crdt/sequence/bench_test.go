@@ -1,9 +1,11 @@
 package sequence_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -33,6 +35,53 @@ func BenchmarkRope(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(patches)), "ns/edit")
+		})
+	}
+}
+
+// BenchmarkRopeLarge loads a text of 100 MB, and edits it anywhere: an insertion and a deletion.
+func BenchmarkRopeLarge(b *testing.B) {
+	for _, line := range []string{"It was the best of times, it was the worst of times.\n", "Zwölf Boxkämpfer jagen Eva quer über den Sylter Deich 😀\n"} {
+		name := map[bool]string{true: "ascii", false: "unicode"}[len(line) == utf8.RuneCountInString(line)]
+		text := strings.Repeat(line, 100_000_000/len(line))
+		b.Run("load/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				var rope sequence.Rope
+				rope.Insert(0, text)
+				if rope.LenBytes() != len(text) {
+					b.Fatal("wrong text")
+				}
+			}
+		})
+		b.Run("edit/"+name, func(b *testing.B) {
+			var rope sequence.Rope
+			rope.Insert(0, text)
+			r := rand.New(rand.NewPCG(1, 1))
+			b.ResetTimer()
+			b.ReportAllocs()
+			for range b.N {
+				rope.Insert(r.IntN(rope.Len()+1), "x")
+				rope.Delete(r.IntN(rope.Len()), 1)
+			}
+		})
+	}
+}
+
+// BenchmarkSnapshot takes a snapshot once in so many edits of a text of 100 kB.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, every := range []int{1, 100, 1 << 40} {
+		b.Run(fmt.Sprintf("every %d", every), func(b *testing.B) {
+			var rope sequence.Rope
+			rope.Insert(0, strings.Repeat("0123456789", 10000))
+			b.ReportAllocs()
+			for i := range b.N {
+				if i%every == every-1 {
+					rope.Snapshot()
+				}
+				rope.Insert(50000+i%100, "x")
+				rope.Delete(50000+i%100, 1)
+			}
 		})
 	}
 }

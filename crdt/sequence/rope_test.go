@@ -2,6 +2,7 @@ package sequence_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,9 @@ func drawText(t *rapid.T, n int) []rune {
 
 // checkRope compares r with the text it should hold, and all conversions at a few positions.
 func checkRope(t rapid.TB, r *sequence.Rope, want []rune, positions ...int) {
+	if err := r.Check(); err != nil {
+		t.Fatal(err)
+	}
 	if got := r.String(); got != string(want) {
 		t.Fatalf("got %d bytes, want %d: %s", len(got), len(string(want)), diffAt(got, string(want)))
 	}
@@ -105,6 +109,7 @@ func TestRope(t *testing.T) {
 					*pick(t) = s
 				}
 			},
+			"compact": func(t *rapid.T) { pick(t).rope.Compact() },
 			"slice": func(t *rapid.T) {
 				p := pick(t)
 				from := rapid.IntRange(0, len(p.want)).Draw(t, "from")
@@ -158,6 +163,79 @@ func TestRopeLarge(t *testing.T) {
 	}
 	rope.Delete(0, rope.Len())
 	checkRope(t, &rope, nil)
+}
+
+// TestRopeDeep edits a text of several levels in large pieces, with small edits between them.
+func TestRopeDeep(t *testing.T) {
+	const seed = 5
+	r := rand.New(rand.NewPCG(seed, 6))
+	var rope sequence.Rope
+	var want []byte
+	piece := make([]byte, 10000)
+	for i := range piece {
+		piece[i] = byte('a' + i%23)
+	}
+	for step := range 3000 {
+		switch at := r.IntN(len(want) + 1); {
+		case step%3 == 0:
+			s := piece[:r.IntN(len(piece))]
+			rope.Insert(at, string(s))
+			want = slices.Insert(want, at, s...)
+		case step%50 == 1:
+			n := min(r.IntN(100000), len(want)-at)
+			rope.Delete(at, n)
+			want = slices.Delete(want, at, at+n)
+		default: // near the last one
+			at = min(at, len(want)-1)
+			rope.Delete(at, 1)
+			rope.Insert(at, "xyz")
+			want = slices.Replace(want, at, at+1, 'x', 'y', 'z')
+		}
+		if step%100 == 99 {
+			if err := rope.Check(); err != nil || rope.String() != string(want) {
+				t.Fatalf("step %d, seed %d: %v: %s", step, seed, err, diffAt(rope.String(), string(want)))
+			}
+		}
+		if step%700 == 699 {
+			rope.Compact()
+		}
+	}
+	t.Logf("%d bytes", len(want))
+}
+
+// TestRopeMemory: a text takes little more than its bytes at rest, whatever was done to it.
+func TestRopeMemory(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for name, alphabet := range map[string]string{"ascii": "the quick brown fox ", "wide": "aé漢😀"} {
+		letters := []rune(alphabet)
+		var rope sequence.Rope
+		for range 30000 {
+			if at := r.IntN(rope.Len() + 1); r.IntN(10) < 8 {
+				var text []rune
+				for range 1 + r.IntN(20) {
+					text = append(text, letters[r.IntN(len(letters))])
+				}
+				rope.Insert(at, string(text))
+			} else {
+				rope.Delete(at, min(rope.Len()-at, r.IntN(20)))
+			}
+		}
+		live := rope.Memory()
+		if live > 2*rope.LenBytes() {
+			t.Errorf("%s: %d bytes for a text of %d while it is edited", name, live, rope.LenBytes())
+		}
+		text := rope.String()
+		rope.Compact()
+		if got := rope.Memory(); got*100 > rope.LenBytes()*112 || rope.String() != text {
+			t.Errorf("%s: %d bytes for a text of %d at rest", name, got, rope.LenBytes())
+		}
+		t.Logf("%s: a text of %d takes %d, %d at rest", name, len(text), live, rope.Memory())
+	}
+	var small sequence.Rope
+	small.Insert(0, "buy milk")
+	if got := small.Memory(); got > 112 {
+		t.Errorf("%d bytes for a text of %d", got, small.Len())
+	}
 }
 
 // TestSnapshotWhileEditing reads snapshots in other goroutines while the text is edited.
