@@ -14,7 +14,7 @@ import (
 	"github.com/atollsync/atoll/crdt"
 )
 
-// edit asks for one change at one place: what put, add, remove, insert, delete and move send.
+// edit asks for one change at one place: what put, add, remove, insert, delete, move, mark and unmark send.
 type edit struct {
 	Do     string            `json:"do"`
 	Path   string            `json:"path"`
@@ -24,6 +24,10 @@ type edit struct {
 	Index *int `json:"index,omitempty"`
 	Count int  `json:"count,omitempty"`
 	All   bool `json:"all,omitempty"` // remove: every element
+	// To ends the part of a text that begins at Index, and Name is that of the mark it is to bear or lose. Growth is a crdt.Growth.
+	To     *int   `json:"to,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Growth uint8  `json:"growth,omitempty"`
 }
 
 // edited is the answer: the dot of the change, "" if nothing had to change.
@@ -102,8 +106,10 @@ func (c *control) edit(r *http.Request) (any, error) {
 			return w.delete()
 		case "move":
 			return w.move(tx)
+		case "mark", "unmark":
+			return w.mark()
 		}
-		return badRequest("edit %q is none of put, add, remove, insert, delete, move", in.Do)
+		return badRequest("edit %q is none of put, add, remove, insert, delete, move, mark, unmark", in.Do)
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,17 +21,43 @@ type shown struct {
 	Path    string          `json:"path"`
 	Kind    string          `json:"kind"` // "" for the whole store
 	Value   json.RawMessage `json:"value"`
-	Version []string        `json:"version"` // of the store
+	Spans   []shownSpan     `json:"spans,omitempty"` // with --spans
+	Version []string        `json:"version"`         // of the store
+}
+
+// shownSpan is a stretch of a text all of which bears the same marks.
+type shownSpan struct {
+	Text  string      `json:"text"`
+	Marks []shownMark `json:"marks,omitempty"`
+}
+
+type shownMark struct {
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value"`
+}
+
+// describe returns marks as people read them: bold, link="https://example.org".
+func (s shownSpan) describe() string {
+	parts := make([]string, len(s.Marks))
+	for i, m := range s.Marks {
+		if parts[i] = m.Name; string(m.Value) != "true" {
+			parts[i] += "=" + string(m.Value)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func newGetCommand(a *app) *cobra.Command {
 	var at string
-	var compact bool
+	var compact, spans bool
 	cmd := &cobra.Command{
 		Use:   "get STORE [PATH]",
 		Short: "Print what stands at a path, or the whole store",
 		Long: `Print what stands at a path, or the whole store. A text or a string is printed as it is, all
-else as JSON. --at shows the state at an earlier version, as atoll log prints them.`,
+else as JSON. --at shows the state at an earlier version, as atoll log prints them. --spans
+prints a text in parts with the marks that each bears.`,
+		Example: `  atoll get groceries items/milk/qty
+  atoll get groceries notes --spans`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: a.completeStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,10 +67,18 @@ else as JSON. --at shows the state at an earlier version, as atoll log prints th
 			}
 			return a.with(cmd.Context(), func(c *client) error {
 				var out shown
-				if err := c.call(cmd.Context(), http.MethodGet, storePath(args[0], "value", "path", path, "at", at), nil, &out); err != nil {
+				query := []string{"path", path, "at", at}
+				if spans {
+					query = append(query, "spans", "true")
+				}
+				if err := c.call(cmd.Context(), http.MethodGet, storePath(args[0], "value", query...), nil, &out); err != nil {
 					return err
 				}
 				return a.print(out, func(w io.Writer) {
+					if spans {
+						writeSpans(w, out.Spans)
+						return
+					}
 					var s string
 					if compact {
 						fmt.Fprintf(w, "%s\n", out.Value)
@@ -57,15 +92,29 @@ else as JSON. --at shows the state at an earlier version, as atoll log prints th
 		},
 	}
 	cmd.Flags().BoolVar(&compact, "compact", false, "print JSON on one line, strings and texts too")
+	cmd.Flags().BoolVar(&spans, "spans", false, "print a text in parts, with the marks that each bears")
 	cmd.Flags().StringVar(&at, "at", "", "a version: the dots of its heads, separated by commas")
 	return cmd
 }
 
+func writeSpans(w io.Writer, spans []shownSpan) {
+	rows := make([][]string, len(spans))
+	for i, s := range spans {
+		rows[i] = []string{strconv.Quote(s.Text)}
+		if len(s.Marks) > 0 {
+			rows[i] = append(rows[i], s.describe())
+		}
+	}
+	table(w, nil, rows)
+}
+
 func (c *control) value(r *http.Request) (any, error) {
-	out := shown{Path: r.URL.Query().Get("path")}
+	query := r.URL.Query()
+	out := shown{Path: query.Get("path")}
+	spans := query.Get("spans") != ""
 	return &out, c.show(r, func(s shownState) error {
 		out.Store, out.Version = s.store.Name(), dots(s.state.Version())
-		if len(s.keys) == 0 {
+		if len(s.keys) == 0 && !spans {
 			out.Value = json.RawMessage(s.state.JSON())
 			return nil
 		}
@@ -74,8 +123,25 @@ func (c *control) value(r *http.Request) (any, error) {
 			return nothingAt(s.state, s.keys)
 		}
 		out.Kind, out.Value = p.Kind().String(), json.RawMessage(p.JSON())
+		if !spans {
+			return nil
+		}
+		if p.Kind() != crdt.Text {
+			return &failure{Status: http.StatusConflict, Message: fmt.Sprintf("%q is a %s: only texts have spans", out.Path, p.Kind())}
+		}
+		for _, span := range p.Spans() {
+			out.Spans = append(out.Spans, newShownSpan(span))
+		}
 		return nil
 	})
+}
+
+func newShownSpan(span crdt.TextSpan) shownSpan {
+	out := shownSpan{Text: span.Text}
+	for _, m := range span.Marks {
+		out.Marks = append(out.Marks, shownMark{m.Name, m.Value.AppendJSON(nil)})
+	}
+	return out
 }
 
 // shownState is what a request asks about: a place, and the state in which it is to be looked at.

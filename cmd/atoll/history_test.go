@@ -21,6 +21,7 @@ func TestHistory(t *testing.T) {
 			d.ok("create", "paper")
 			blameCommands(t, d)
 			diffCommands(t, d)
+			markCommands(t, d)
 		})
 	}
 }
@@ -29,6 +30,77 @@ func TestHistory(t *testing.T) {
 func (d *device) version(store string) string {
 	d.t.Helper()
 	return strings.Join(decode[shown](d, "get", store).Version, ",")
+}
+
+// watchedOne returns the one event that watch prints of what came after a version.
+func (d *device) watchedOne(store, since string) watched {
+	d.t.Helper()
+	return decode[watched](d, "watch", store, "--since", since, "--count", "1")
+}
+
+func markCommands(t *testing.T, d *device) {
+	d.ok("put", "paper", "title", "Call mum about it", "--kind", "text")
+	before := d.version("paper")
+	d.ok("mark", "paper", "title", "0", "8", "bold")
+	d.ok("mark", "paper", "title", "5", "end", "link", "https://example.org")
+	d.ok("insert", "paper", "title", "8", "my")  // bold grows at its end
+	d.ok("insert", "paper", "title", "end", "!") // a link does not
+	d.prints(`"Call "      bold
+"mummy"      bold, link="https://example.org"
+" about it"  link="https://example.org"
+"!"`, "get", "paper", "title", "--spans")
+	out := decode[shown](d, "get", "paper", "title", "--spans")
+	if len(out.Spans) != 4 || len(out.Spans[1].Marks) != 2 || string(out.Spans[0].Marks[0].Value) != "true" || string(out.Value) != `"Call mummy about it!"` {
+		t.Errorf("get --spans: %+v", out)
+	}
+	if out := decode[shown](d, "get", "paper", "title", "--spans", "--at", before); len(out.Spans) != 1 || len(out.Spans[0].Marks) != 0 {
+		t.Errorf("get --spans before there were marks: %+v", out.Spans)
+	}
+	if out := decode[shown](d, "get", "paper", "title"); out.Spans != nil {
+		t.Errorf("get without --spans has %+v", out.Spans)
+	}
+
+	since := d.version("paper")
+	d.ok("unmark", "paper", "title", "0", "end", "link")
+	if e := d.watchedOne("paper", since); len(e.Edits) != 1 || len(e.Edits[0].Marks) != 1 || e.Edits[0].Marks[0].Name != "link" || e.Edits[0].Marks[0].Value != nil {
+		t.Errorf("watch shows an unmark as %+v", e.Edits)
+	}
+	if out := d.ok("watch", "paper", "--since", since, "--count", "1"); !strings.Contains(out, "title 5 to 19 not link") {
+		t.Errorf("watch prints an unmark as %q", out)
+	}
+	since = d.version("paper")
+	d.ok("mark", "paper", "title", "0", "4", "comment:1", `{"by":"ana"}`, "--grow", "both")
+	d.ok("insert", "paper", "title", "0", "Do ")
+	if out := d.ok("watch", "paper", "--since", since, "--count", "1"); !strings.Contains(out, `0 to 4 comment:1={"by":"ana"}`) {
+		t.Errorf("watch prints a mark as %q", out)
+	}
+	if out := d.ok("get", "paper", "title", "--spans"); !strings.Contains(out, `"Do "     comment:1={"by":"ana"}`) {
+		t.Errorf("a mark that grows at both ends: %q", out)
+	}
+	if out := decode[edited](d, "mark", "paper", "title", "3", "3", "bold"); out.Dot != "" {
+		t.Errorf("marking nothing made the change %s", out.Dot)
+	}
+
+	// A move shows as what goes and what comes.
+	d.ok("insert", "paper", "parts", "0", "a", "b", "c", "--kind", "list")
+	since = d.version("paper")
+	d.ok("move", "paper", "parts/2", "0")
+	if e := d.watchedOne("paper", since); len(e.Edits) != 1 || len(e.Edits[0].Splices) != 2 {
+		t.Errorf("watch shows a move as %+v", e.Edits)
+	}
+
+	d.fails(exitUsage, []string{"mark", "paper", "title", "0", "4", "link"}, "its URL")
+	d.fails(exitUsage, []string{"mark", "paper", "title", "0", "4", ""}, "NAME")
+	d.fails(exitUsage, []string{"mark", "paper", "title", "0", "x", "bold"}, "x")
+	d.fails(exitUsage, []string{"mark", "paper", "title", "0", "4", "bold", "--grow", "up"}, "--grow up")
+	d.fails(exitFailed, []string{"mark", "paper", "title", "0", "99", "bold"}, "title has 23 code points: none from 0 up to 99")
+	d.fails(exitFailed, []string{"mark", "paper", "authors", "0", "1", "bold"}, "authors is a list")
+	d.fails(exitFailed, []string{"unmark", "paper", "nowhere", "0", "1", "bold"}, "nothing at nowhere")
+	d.fails(exitFailed, []string{"get", "paper", "authors", "--spans"}, "only texts")
+	d.fails(exitFailed, []string{"get", "paper", "--spans"}, "only texts")
+	if out := d.ok("__complete", "mark", "paper", "title", "0", "1", "bold", "--grow", ""); !strings.Contains(out, "both") {
+		t.Errorf("completing --grow offers %q", out)
+	}
 }
 
 func blameCommands(t *testing.T, d *device) {

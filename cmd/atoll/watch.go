@@ -33,6 +33,7 @@ type watchedEdit struct {
 	Old     json.RawMessage `json:"old,omitempty"`     // absent: nothing stood there
 	New     json.RawMessage `json:"new,omitempty"`     // absent: nothing stands there now
 	Splices []watchedSplice `json:"splices,omitempty"` // of a list or text that stays
+	Marks   []watchedMark   `json:"marks,omitempty"`   // of a text that stays, when all splices are done
 	// Removed and Added are members of a set that stays.
 	Removed []json.RawMessage `json:"removed,omitempty"`
 	Added   []json.RawMessage `json:"added,omitempty"`
@@ -45,6 +46,14 @@ type watchedSplice struct {
 	Inserted int               `json:"inserted"`
 	Text     string            `json:"text,omitempty"`
 	Values   []json.RawMessage `json:"values,omitempty"`
+}
+
+// watchedMark says that the code points of a text from From up to, not including, To now bear a mark or, without a Value, none of the name.
+type watchedMark struct {
+	From  int             `json:"from"`
+	To    int             `json:"to"`
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value,omitempty"`
 }
 
 func newWatchCommand(a *app) *cobra.Command {
@@ -121,7 +130,7 @@ func (e watched) write(a *app) error {
 
 // describe says in a line what changed at a place.
 func (d watchedEdit) describe() string {
-	if len(d.Splices) > 0 {
+	if len(d.Splices)+len(d.Marks) > 0 {
 		var parts []string
 		for _, sp := range d.Splices {
 			part := fmt.Sprintf("at %d", sp.Pos)
@@ -138,6 +147,9 @@ func (d watchedEdit) describe() string {
 				part += " " + string(v)
 			}
 			parts = append(parts, part)
+		}
+		for _, m := range d.Marks {
+			parts = append(parts, m.describe())
 		}
 		return d.Path + " " + strings.Join(parts, ", ")
 	}
@@ -157,6 +169,17 @@ func (d watchedEdit) describe() string {
 		return fmt.Sprintf("%s is gone (was %s)", d.Path, d.Old)
 	}
 	return fmt.Sprintf("%s = %s (was %s)", d.Path, d.New, d.Old)
+}
+
+func (m watchedMark) describe() string {
+	place := fmt.Sprintf("%d to %d", m.From, m.To)
+	switch string(m.Value) {
+	case "":
+		return place + " not " + m.Name
+	case "true":
+		return place + " " + m.Name
+	}
+	return fmt.Sprintf("%s %s=%s", place, m.Name, m.Value)
 }
 
 func (c *control) watch(r *http.Request, line func(any) error) error {
@@ -207,6 +230,13 @@ func newWatchedEdit(d crdt.Edit) watchedEdit {
 	out := watchedEdit{Path: crdt.FormatPointer(d.Path), Kind: d.Kind.String(), Removed: rawValues(d.Removed), Added: rawValues(d.Added)}
 	for _, sp := range d.Splices {
 		out.Splices = append(out.Splices, watchedSplice{sp.Pos, sp.Deleted, sp.Inserted, sp.Text, rawValues(sp.Values)})
+	}
+	for _, m := range d.Marks {
+		mark := watchedMark{From: m.From, To: m.To, Name: m.Name}
+		if m.Value != nil {
+			mark.Value = m.Value.AppendJSON(nil)
+		}
+		out.Marks = append(out.Marks, mark)
 	}
 	if d.Old != nil {
 		out.Old = d.Old.AppendJSON(nil)
