@@ -262,21 +262,51 @@ func BenchmarkTwoBranches(b *testing.B) {
 	b.Run("by turns", func(b *testing.B) { benchmarkDocument(b, changes, turns, want) })
 }
 
-// BenchmarkElements inserts and deletes at random places of a list of 100,000 elements.
+// BenchmarkElements edits a list of 100,000 elements at random places: one of as many runs, as when each was
+// inserted for itself, and one that was a single run.
 func BenchmarkElements(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 1))
-	var e sequence.Elements
-	lv := causal.LV(0)
-	for range 100000 {
-		e.Insert(r.IntN(e.Len()+1), lv, 1)
-		lv++
-	}
-	b.ResetTimer()
-	b.ReportAllocs()
-	for range b.N {
-		e.Insert(r.IntN(e.Len()+1), lv, 1)
-		e.Delete(r.IntN(e.Len()), 1)
-		lv++
+	const size = 100000
+	for _, whole := range []bool{false, true} {
+		r := rand.New(rand.NewPCG(1, 1))
+		fill := func() *sequence.Elements {
+			e := new(sequence.Elements)
+			if whole {
+				e.Insert(0, 0, size)
+				return e
+			}
+			for lv := range causal.LV(size) {
+				e.Insert(r.IntN(e.Len()+1), lv, 1)
+			}
+			return e
+		}
+		name := map[bool]string{true: "one run", false: "single"}[whole]
+		b.Run("insert and delete/"+name, func(b *testing.B) {
+			e := fill()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				e.Insert(r.IntN(e.Len()+1), causal.LV(size+2*i), 1)
+				e.Delete(r.IntN(e.Len()), 1)
+			}
+		})
+		b.Run("move/"+name, func(b *testing.B) {
+			e := fill()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				s := e.Delete(r.IntN(e.Len()), 1)[0]
+				e.Insert(r.IntN(e.Len()+1), s.Start, 1)
+			}
+		})
+		b.Run("index/"+name, func(b *testing.B) {
+			e := fill()
+			b.ResetTimer()
+			for range b.N {
+				if at, ok := e.Index(causal.LV(r.IntN(size))); !ok || at >= size {
+					b.Fatal("not there")
+				}
+			}
+		})
 	}
 }
 

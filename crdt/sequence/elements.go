@@ -18,7 +18,8 @@ type Elements struct {
 func (e *Elements) Len() int { return e.tree.total.seen }
 
 // Insert puts the elements lv, lv+1, ..., n of them and none of them there yet, before
-// position pos, 0 <= pos <= Len().
+// position pos, 0 <= pos <= Len(). They may be some of a run of names the rest of which are elsewhere, as when
+// an element is moved: it is deleted, and inserted again.
 func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	if pos < 0 || n < 0 || pos > e.Len() {
 		panic(fmt.Sprintf("sequence: insert %d at %d of a list of %d", n, pos, e.Len()))
@@ -40,12 +41,30 @@ func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 			if s.end() == lv {
 				s.n += n
 				t.widen(q, width{seen: n})
+				e.joinNext(q)
 				return
 			}
 			p = place{q.leaf, q.slot + 1}
 		}
 	}
-	t.insert(p, lv, n, width{seen: n})
+	_, p = t.insert(p, lv, n, width{seen: n})
+	e.joinNext(p)
+}
+
+// joinNext makes the span at p and the one after it one if the names go on: what was taken out of a run is back, or what
+// was put into it has gone.
+func (e *Elements) joinNext(p place) {
+	t := &e.tree
+	q := t.after(p)
+	if !t.valid(q) {
+		return
+	}
+	s, next := &t.spans[t.ref(p)], t.spans[t.ref(q)]
+	if s.end() == next.id {
+		s.n += next.n
+		t.widen(p, width{seen: next.n})
+		t.remove(q)
+	}
 }
 
 // Delete removes n elements at pos, 0 <= pos <= pos+n <= Len(), and returns them in order.
@@ -76,6 +95,10 @@ func (e *Elements) Delete(pos, n int) []causal.Span {
 			t.remove(p)
 		}
 		n -= k
+	}
+	if pos > 0 && len(gone) > 0 {
+		p, _, _ := t.seek(pos - 1)
+		e.joinNext(p)
 	}
 	return gone
 }

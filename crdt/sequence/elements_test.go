@@ -48,6 +48,15 @@ func (m *listModel) remove(t rapid.TB, pos, n int) {
 	m.gone = append(m.gone, got...)
 }
 
+// move takes one element out and puts it back at a position counted without it.
+func (m *listModel) move(t rapid.TB, from, to int) {
+	m.remove(t, from, 1)
+	last := len(m.gone) - 1
+	s := m.gone[last]
+	m.gone = m.gone[:last]
+	m.put(to, s)
+}
+
 func (m *listModel) check(t rapid.TB) {
 	var got []causal.LV
 	for s := range m.elems.Spans {
@@ -89,6 +98,11 @@ func TestElements(t *testing.T) {
 				pos := rapid.IntRange(0, len(m.want)).Draw(t, "pos")
 				m.remove(t, pos, rapid.IntRange(0, len(m.want)-pos).Draw(t, "n"))
 			},
+			"move": func(t *rapid.T) {
+				if len(m.want) > 0 {
+					m.move(t, rapid.IntRange(0, len(m.want)-1).Draw(t, "from"), rapid.IntRange(0, len(m.want)-1).Draw(t, "to"))
+				}
+			},
 			"undo": func(t *rapid.T) {
 				if len(m.gone) > 0 {
 					i := rapid.IntRange(0, len(m.gone)-1).Draw(t, "gone")
@@ -125,4 +139,31 @@ func TestElementsLarge(t *testing.T) {
 	m.check(t)
 	m.insert(0, 4)
 	m.check(t)
+}
+
+// TestElementsMove moves the elements of one long run about, and back to where they were: then they are one run again.
+func TestElementsMove(t *testing.T) {
+	const n, seed = 5000, 9
+	r := rand.New(rand.NewPCG(seed, 10))
+	var m listModel
+	m.insert(0, n)
+	for step := range 4000 {
+		m.move(t, r.IntN(n), r.IntN(n))
+		if step%1000 == 999 {
+			m.check(t)
+		}
+	}
+	for i := range causal.LV(n) {
+		if at, _ := m.elems.Index(i); at != int(i) {
+			m.move(t, at, int(i))
+		}
+	}
+	m.check(t)
+	var spans []causal.Span
+	for s := range m.elems.Spans {
+		spans = append(spans, s)
+	}
+	if len(spans) != 1 {
+		t.Errorf("seed %d: %d spans: %v", seed, len(spans), spans[:2])
+	}
 }
