@@ -80,6 +80,7 @@ type typedOp struct {
 	size int
 	pos  int
 	text string // what it inserts
+	raw  []byte // the same, where it is read from a change
 }
 
 // The first bytes of the ops that are typed: an array of 5 or 4, the code.
@@ -93,12 +94,21 @@ const (
 //   - of one TextInsert or TextDelete that is not void, in canonical form,
 //   - which takes no more than inlineOps bytes.
 //
-// path is the encoding of the op's path, part of ch. If alike is set it must be like.
+// path is the encoding of the op's path, part of ch. If alike is set it must be like, and ch goes on after a typed change on
+// the same slice.
 func typedBy(ch *Change, like []byte, alike bool) (op typedOp, path []byte, ok bool) {
-	if len(ch.Refs) != 0 || len(ch.Groups) != 1 || ch.Seq < 1 || ch.flaw() != "" {
+	if len(ch.Refs) != 0 || len(ch.Groups) != 1 {
 		return op, nil, false
 	}
 	g := &ch.Groups[0]
+	if alike {
+		// All else that could be wrong with the frame is as in the change before.
+		if ch.Time < 0 || ch.Time > MaxTime || g.Len < 1 || ch.Seq+causal.Seq(g.Len)-1 > MaxSeq {
+			return op, nil, false
+		}
+	} else if ch.Seq < 1 || ch.flaw() != "" {
+		return op, nil, false
+	}
 	b := g.Ops
 	if len(b) < 6 || len(b) > inlineOps {
 		return op, nil, false
@@ -133,7 +143,7 @@ func typedBy(ch *Change, like []byte, alike bool) (op typedOp, path []byte, ok b
 		if s, rest, ok = readStr(rest); !ok || utf8.RuneCount(s) != op.size {
 			return op, nil, false
 		}
-		op.text = string(s)
+		op.raw = s
 	}
 	return op, path, len(rest) == 0
 }
@@ -173,11 +183,12 @@ func (t *keystrokes) add(time int64, op *typedOp) {
 	}
 	t.n++
 	t.len += op.size
-	if op.text != "" {
+	if op.kind == typeInsert {
 		if t.more.Len() < len(t.text) {
 			t.more.WriteString(t.text)
 		}
 		t.more.WriteString(op.text)
+		t.more.Write(op.raw)
 		t.text = t.more.String()
 	}
 	if n := len(t.runs); n > 0 {
