@@ -120,6 +120,11 @@ func (c *Chains) findEnd(d causal.Dot) (i int, ok bool) {
 
 // chainOf returns what is known of a, nil if nothing is.
 func (c *Chains) chainOf(a causal.Actor) *chain {
+	if n := c.graph.Len(); n > 0 {
+		if ai := c.graph.ActorOf(n - 1); c.graph.Actor(ai) == a {
+			return &c.chains[ai] // who wrote last mostly writes next
+		}
+	}
 	ai, ok := c.graph.ActorIndex(a)
 	if !ok {
 		return nil
@@ -274,11 +279,16 @@ func (c *Change) wireSize() int {
 // valid: the actor's next, its Deps the maximal parents other than the actor's own previous change.
 // AddSignature should follow before it is sent.
 func (c *Chains) Author(ch *Change, parents []causal.LV) Accepted {
-	if c.unhashed {
-		panic("crdt: author a change of chains without hashes")
-	}
 	if err := ch.Validate(); err != nil {
 		panic(err)
+	}
+	return c.author(ch, parents)
+}
+
+// author is Author for a change that was found valid.
+func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
+	if c.unhashed {
+		panic("crdt: author a change of chains without hashes")
 	}
 	var prev Hash
 	var prevTime int64
@@ -292,21 +302,25 @@ func (c *Chains) Author(ch *Change, parents []causal.LV) Accepted {
 			parents = append(slices.Clone(parents), last)
 		}
 	}
-	var deps []Hash
-	for _, d := range ch.Deps() {
-		h, ok := c.HashAt(d)
-		if !ok {
-			panic(fmt.Sprintf("crdt: author %s: unknown dep %s", ch.Dot(), d))
+	room := &c.checker
+	room.deps = room.deps[:0]
+	for i := range ch.Refs {
+		if ch.Refs[i].Seq == 0 {
+			continue
 		}
-		deps = append(deps, h)
+		h, ok := c.HashAt(ch.Refs[i])
+		if !ok {
+			panic(fmt.Sprintf("crdt: author %s: unknown dep %s", ch.Dot(), ch.Refs[i]))
+		}
+		room.deps = append(room.deps, h)
 	}
 	start := c.graph.Len()
 	a := Accepted{
 		Change:    ch,
 		Span:      causal.Span{Start: start, End: start + causal.LV(ch.Len())},
 		Effective: c.EffectiveAfter(parents, ch.Time),
-		Hash:      ch.Hash(prev, prevTime, deps),
 	}
+	a.Hash, room.buf = ch.hashWith(room.buf, &prev, prevTime, room.deps)
 	c.append(&a, parents)
 	return a
 }

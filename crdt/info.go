@@ -218,6 +218,9 @@ func (t *infoTable) add(hash *Hash, span causal.Span, time int64, effective Effe
 	}
 	if k == nil || k.bare != nil || len(k.hashes) >= openChunk || !k.fits(span.Start, time) {
 		k = &infoChunk{first: t.len, start: span.Start, base: time - math.MaxInt32}
+		if t.len >= openChunk {
+			k.hashes, k.times = make([]Hash, 0, openChunk), make([]uint32, 0, openChunk) // no more copying while it grows
+		}
 		t.chunks = append(t.chunks, k)
 	}
 	i := len(k.hashes)

@@ -143,7 +143,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	// Nothing below can fail.
 	if !inOrder || t != nil && t.stale {
 		tx.Rollback()
-		a = s.chains.Author(change, s.Heads())
+		a = s.chains.author(change, s.Heads())
 		if t == nil {
 			s.ApplyQuietly(a)
 			return a, Event{}, true, nil
@@ -156,7 +156,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	s.pass.journal = nil
 	tx.play()
-	a = s.chains.Author(change, s.Heads())
+	a = s.chains.author(change, s.Heads())
 	if a.Span.Start != s.pass.base {
 		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", s.pass.base, a.Span.Start))
 	}
