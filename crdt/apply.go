@@ -13,17 +13,18 @@ import (
 func (s *State) Apply(a Accepted) Event {
 	t := new(trace)
 	from := s.Version()
-	ops := s.apply(a, t)
+	ops := s.apply(&a, t)
 	s.Settle()
 	return Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, ops)}, Edits: t.edits(s)}
 }
 
 // ApplyQuietly is Apply for those who do not ask what happened. See also Settle. Only a.Change and a.Span are looked at.
-func (s *State) ApplyQuietly(a Accepted) { s.apply(a, nil) }
+func (s *State) ApplyQuietly(a Accepted) { s.apply(&a, nil) }
 
 // apply applies a change and returns the number of its ops.
-func (s *State) apply(a Accepted, t *trace) int {
-	ps := s.start(a.Actor, a.Seq, a.Span, t)
+func (s *State) apply(a *Accepted, t *trace) int {
+	ps := s.start(a.Span, t)
+	ps.actor, ps.first = a.Actor, a.Seq
 	n := 0
 	if t == nil {
 		n = ps.stream(a.Change)
@@ -54,9 +55,13 @@ func (op *Op) in(slice string) *Op {
 func (ps *pass) stream(c *Change) int {
 	d := &ps.s.decoder
 	n := 0
-	ps.lv = ps.base
 	for i := range c.Groups {
 		g := &c.Groups[i]
+		if ps.s.spot.take(ps, g) {
+			ps.lv += causal.LV(g.Len)
+			n++
+			continue
+		}
 		d.enter(c, g.Slice)
 		for b, left := g.Ops, g.Len; left > 0; n++ {
 			op := &ps.s.op
@@ -70,16 +75,22 @@ func (ps *pass) stream(c *Change) int {
 	return n
 }
 
-// start begins the application of ops of an actor, the first of which is numbered seq.
-func (s *State) start(actor causal.Actor, seq causal.Seq, span causal.Span, t *trace) *pass {
+// start begins the application of span, ops of one actor: whose, and which, the caller says.
+func (s *State) start(span causal.Span, t *trace) *pass {
 	if s.tx != nil {
 		panic("crdt: Apply during a transaction")
 	}
 	if end := s.applied.End(); span.Start < end {
-		panic(fmt.Sprintf("crdt: Apply of %s:%d, ops [%d, %d), after op %d", actor, seq, span.Start, span.End, end-1))
+		panic(fmt.Sprintf("crdt: Apply of ops [%d, %d) after op %d", span.Start, span.End, end-1))
 	}
-	s.pass = pass{s: s, actor: actor, first: seq, base: span.Start, trace: t, history: s.applied.Take(s.graph, span)}
-	return &s.pass
+	// Field by field: it is not worth the time to clear what is there first.
+	ps := &s.pass
+	ps.base, ps.lv = span.Start, span.Start
+	ps.history = s.applied.Take(s.graph, span)
+	if ps.journal != nil || ps.trace != t {
+		ps.journal, ps.trace = nil, t
+	}
+	return ps
 }
 
 // each calls f with every op of a change, with the pass at the op.
@@ -151,12 +162,8 @@ func (ps *pass) apply(op *Op) bool {
 // applyAtSpot applies a text op at the State's spot.
 func (ps *pass) applyAtSpot(op *Op) {
 	sp := &ps.s.spot
-	if op.Code.Class() == ClassWrite {
-		for _, e := range sp.entries {
-			ps.supersede(&e.alive, ps.lv)
-		}
-	}
 	if op.Code == CodeTextInsert {
+		sp.keepAlive(ps)
 		sp.text.insert(ps, op.Pos, op.Text, op.Len, nil)
 	} else {
 		sp.text.delete(ps, op.Pos, op.Len, nil)

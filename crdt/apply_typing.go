@@ -23,10 +23,10 @@ func (s *State) ApplyAll(a *Added) {
 
 // applyKeystrokes applies t, the ops of which are span: one walk down the path for all of it, and then its runs.
 func (s *State) applyKeystrokes(t *keystrokes, span causal.Span) {
-	ps := s.start(t.actor, t.seq, span, nil)
+	ps := s.start(span, nil)
+	ps.actor, ps.first = t.actor, t.seq
 	op := t.op()
 	s.spot.leave(op)
-	ps.lv = span.Start
 	switch {
 	case s.opaque[t.slice]:
 		return

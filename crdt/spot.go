@@ -1,5 +1,9 @@
 package crdt
 
+import (
+	"unicode/utf8"
+)
+
 // spot is the text that the last op went to, below maps of which none is a DeleteWinsMap: the next one mostly
 // goes there too, and then need not be led there from the root. The zero value is nowhere.
 //
@@ -10,6 +14,8 @@ type spot struct {
 	entries []*entry // along path
 	text    *textContent
 	shown   bool // an author who addresses the text by keys and kinds means this one
+	// enc is path as ops have it, nil if there is a dot in it, which each change writes in its own way.
+	enc []byte
 }
 
 // isTyping reports whether op is one of those that are applied at a spot.
@@ -54,7 +60,9 @@ func (sp *spot) leave(op *Op) {
 
 // move moves the spot to the text that path leads to, and reports whether it can be there.
 func (sp *spot) move(s *State, path Path) bool {
+	enc := sp.enc[:0]
 	*sp = spot{path: path, entries: sp.entries[:0]}
+	plain := true
 	var c content = s.root
 	for _, step := range path {
 		m, ok := c.(*mapContent)
@@ -63,8 +71,83 @@ func (sp *spot) move(s *State, path Path) bool {
 		}
 		e := m.places[step.Key].find(step.Kind, step.Birth)
 		sp.entries = append(sp.entries, e)
+		plain = plain && step.Birth.IsZero()
 		c = e.content
+	}
+	if plain {
+		sp.enc = appendPath(enc, &Op{Code: CodeTextInsert, Path: path}, nil)
 	}
 	sp.text, _ = c.(*textContent)
 	return sp.text != nil
+}
+
+// take applies g, if it is just one op at the spot and nobody asks what happens: it is read and played at once, which takes
+// half the time of decoding an op and looking for its place. It reports whether it did.
+func (sp *spot) take(ps *pass, g *Group) bool {
+	at := 3 + len(sp.enc)
+	b := g.Ops
+	if sp.enc == nil || len(b) <= at || int(b[2]) != g.Len || g.Len >= 0x80 || g.Slice != sp.path[0].Key || string(b[3:at]) != string(sp.enc) {
+		return false
+	}
+	pos, rest, ok := readUint(b[at:])
+	if !ok || pos > MaxPosition {
+		return false
+	}
+	switch uint16(b[0])<<8 | uint16(b[1]) {
+	case insertHead:
+		text, rest, ok := readStr(rest)
+		if !ok || len(rest) > 0 || utf8.RuneCount(text) != g.Len {
+			return false
+		}
+		sp.insert(ps, int(pos), g.Len, string(text))
+	case deleteHead:
+		if len(rest) > 0 {
+			return false
+		}
+		sp.delete(ps, int(pos), g.Len)
+	default:
+		return false
+	}
+	return true
+}
+
+// appendOp appends the encoding of a text op at the spot, which has an enc.
+func (sp *spot) appendOp(buf []byte, op *Op) []byte {
+	head := insertHead
+	if op.Code == CodeTextDelete {
+		head = deleteHead
+	}
+	buf = append(buf, byte(head>>8), byte(head))
+	buf = appendUint(buf, uint64(op.Len))
+	buf = append(buf, sp.enc...)
+	buf = appendUint(buf, uint64(op.Pos))
+	if op.Code == CodeTextInsert {
+		buf = appendStr(buf, op.Text)
+	}
+	return buf
+}
+
+// insert applies a TextInsert of n code points at the spot, for good and without a word.
+func (sp *spot) insert(ps *pass, pos, n int, text string) {
+	sp.keepAlive(ps)
+	c := sp.text
+	c.rope.Insert(c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n), text)
+	c.disturb(ps.s)
+}
+
+// delete applies a TextDelete of n code points at the spot in the same way.
+func (sp *spot) delete(ps *pass, pos, n int) {
+	c := sp.text
+	ps.s.edits = c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, ps.s.edits[:0])
+	for _, e := range ps.s.edits {
+		c.rope.Delete(e.Pos, e.Deleted)
+	}
+	c.disturb(ps.s)
+}
+
+// keepAlive makes everything on the way to the spot stand by the write that is being applied.
+func (sp *spot) keepAlive(ps *pass) {
+	for _, e := range sp.entries {
+		ps.supersede(&e.alive, ps.lv)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/sequence"
 )
 
 // State is what the changes of one causal history mean: the materialised value of
@@ -27,6 +28,7 @@ type State struct {
 	pass    pass      // the ops being applied
 	decoder opDecoder // of those, and the last one decoded
 	op      Op
+	edits   []sequence.Edit // room for what an op does to a text
 	spot    spot
 	tx      *Tx // the transaction under way, if any
 	draft   draft
@@ -46,7 +48,9 @@ type Stats struct {
 
 // NewState returns the state before any change, for changes that c has accepted.
 func NewState(c *Chains) *State {
-	return &State{chains: c, graph: c.Graph(), root: newContent(Map).(*mapContent)}
+	s := &State{chains: c, graph: c.Graph(), root: newContent(Map).(*mapContent)}
+	s.pass.s = s
+	return s
 }
 
 // Version returns the version s is at.

@@ -23,7 +23,8 @@ func (c *textContent) insert(ps *pass, pos int, text string, n int, t *touch) {
 
 // delete applies a TextDelete of n code points.
 func (c *textContent) delete(ps *pass, pos, n int, t *touch) {
-	for _, e := range c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, nil) {
+	ps.s.edits = c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, ps.s.edits[:0])
+	for _, e := range ps.s.edits {
 		c.edit(ps, e.Pos, e.Deleted, "", 0, t)
 	}
 	c.save(ps)

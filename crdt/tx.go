@@ -39,7 +39,7 @@ type Tx struct {
 // Begin starts a transaction of actor, whose clock shows time (unix ms). The actor's last change must be in
 // s; if not, or if a transaction is under way already, the transaction starts with an error.
 func (s *State) Begin(actor causal.Actor, time int64) *Tx {
-	tx := s.begin(actor, time)
+	tx := s.begin(&actor, time)
 	if !tx.done {
 		s.pass.trace = new(trace)
 	}
@@ -47,43 +47,33 @@ func (s *State) Begin(actor causal.Actor, time int64) *Tx {
 }
 
 // BeginQuietly is Begin for those who do not ask what happened: the Event that Commit returns is zero.
-func (s *State) BeginQuietly(actor causal.Actor, time int64) *Tx { return s.begin(actor, time) }
+func (s *State) BeginQuietly(actor causal.Actor, time int64) *Tx { return s.begin(&actor, time) }
 
-func (s *State) begin(actor causal.Actor, time int64) *Tx {
-	tx := s.draft.newTx(s)
+func (s *State) begin(actor *causal.Actor, time int64) *Tx {
+	d, ps := &s.draft, &s.pass
+	tx := d.newTx(s)
 	if s.tx != nil {
 		tx.err, tx.done = errors.New("crdt: begin: a transaction is under way"), true
 		return tx
 	}
 	s.tx = tx
-	base := s.graph.Len()
-	first, ok := s.next(actor)
-	if !ok {
-		tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), actor)
+	ps.base = s.graph.Len()
+	if d.alone = d.goesOn(s, actor); d.alone {
+		ps.first = d.next
+	} else {
+		last := s.graph.Last(*actor)
+		ps.first = last + 1
+		if lv, ok := s.graph.LV(causal.Dot{Actor: *actor, Seq: last}); ok && !s.graph.Contains(s.Heads(), lv) {
+			tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), *actor)
+		}
 	}
 	if time < 0 || time > MaxTime {
 		tx.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
 	}
-	s.draft.time = time
-	s.pass = pass{s: s, actor: actor, first: first, base: base, journal: &s.draft.journal}
+	d.time = time
+	ps.actor, ps.history = *actor, causal.History{}
+	ps.journal, ps.trace = &d.journal, nil
 	return tx
-}
-
-// next returns the number of actor's next op, and false if its last one is not in s.
-func (s *State) next(actor causal.Actor) (causal.Seq, bool) {
-	if s.goesOn(actor) && s.graph.Len() == s.draft.wroteLV+1 {
-		return s.draft.wrote.Seq + 1, true
-	}
-	last := s.graph.Last(actor)
-	lv, ok := s.graph.LV(causal.Dot{Actor: actor, Seq: last})
-	return last + 1, !ok || s.graph.Contains(s.Heads(), lv)
-}
-
-// goesOn reports whether the last transaction of s was actor's and s has seen nothing else since.
-func (s *State) goesOn(actor causal.Actor) bool {
-	d := &s.draft
-	heads := s.applied.Heads()
-	return len(heads) == 1 && heads[0] == d.wroteLV && d.wrote.Actor == actor
 }
 
 // Err returns the error that sticks, nil if there is none.
@@ -125,6 +115,11 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		tx.Rollback()
 		return Accepted{}, Event{}, false, err
 	}
+	if d.isKeystroke(s) {
+		a = d.commitKeystroke(s)
+		tx.finish()
+		return a, Event{}, true, nil
+	}
 	d.close()
 	t := s.pass.trace
 	if t != nil && d.played > 0 {
@@ -132,7 +127,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	inOrder := tx.group()
 	var version Version
-	if !s.goesOn(s.pass.actor) {
+	if !d.alone {
 		version = s.Version()
 	}
 	change := d.room.change(s.pass.actor, s.pass.first, d.time, version, d.ops)
@@ -146,6 +141,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		a = s.chains.author(change, s.Heads())
 		if t == nil {
 			s.ApplyQuietly(a)
+			s.Settle()
 			return a, Event{}, true, nil
 		}
 		return a, s.Apply(a), true, nil
@@ -161,7 +157,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", s.pass.base, a.Span.Start))
 	}
 	s.applied.Take(s.graph, a.Span)
-	d.wrote, d.wroteLV = a.Dot(), a.Span.End-1
+	d.wrote(&a)
 	if t != nil {
 		ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(d.ops))}, Edits: t.edits(s)}
 	}

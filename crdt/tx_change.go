@@ -87,13 +87,9 @@ const (
 
 // change is NewChange.
 func (r *changeRoom) change(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
-	if len(r.changes) == 0 {
-		r.piece = min(max(2*r.piece, 1), roomChanges)
-		r.changes = make([]changeWithGroup, r.piece)
-	}
-	c := &r.changes[0].change
-	*c = Change{Actor: actor, Seq: seq, Time: time, Refs: refsOf(actor, version, ops), Groups: r.changes[0].group[:0]}
-	r.changes = r.changes[1:]
+	next := r.next()
+	c := &next.change
+	*c = Change{Actor: actor, Seq: seq, Time: time, Refs: refsOf(actor, version, ops), Groups: next.group[:0]}
 	number := func(a causal.Actor) int {
 		i, ok := slices.BinarySearchFunc(c.Refs, a, func(d causal.Dot, a causal.Actor) int { return d.Actor.Compare(a) })
 		if !ok {
@@ -113,6 +109,26 @@ func (r *changeRoom) change(actor Actor, seq Seq, time int64, version Version, o
 		c.Groups = append(c.Groups, g)
 	}
 	return c
+}
+
+// next returns an empty change.
+func (r *changeRoom) next() *changeWithGroup {
+	if len(r.changes) == 0 {
+		r.piece = min(max(2*r.piece, 1), roomChanges)
+		r.changes = make([]changeWithGroup, r.piece)
+	}
+	c := &r.changes[0]
+	r.changes = r.changes[1:]
+	return c
+}
+
+// keystroke returns the change that a short op at sp makes, without an author and a time.
+func (r *changeRoom) keystroke(sp *spot, op *Op) *Change {
+	next := r.next()
+	r.ops = sp.appendOp(r.ops[:0], op)
+	next.group[0] = Group{Slice: sp.path[0].Key, Len: op.Len, Ops: r.keep(r.ops)}
+	next.change.Groups = next.group[:]
+	return &next.change
 }
 
 // keep returns a copy of b.

@@ -26,12 +26,26 @@ type draft struct {
 	texts opRoom     // the ops that were put off
 	room  changeRoom // changes
 	txs   []Tx       // to give out
-	// The last op of the last change committed.
-	wrote   causal.Dot
-	wroteLV causal.LV
+	// Who committed the last change, where it ends, and the number of their next op.
+	author causal.Actor
+	end    causal.LV
+	next   causal.Seq
+	// alone: this change goes on from that one, and neither the State nor its graph holds anything since.
+	alone bool
 }
 
-// opRoom is memory for ops that nobody keeps.
+// wrote takes notice of a change that was committed.
+func (d *draft) wrote(a *Accepted) {
+	d.author, d.end, d.next = a.Actor, a.Span.End, a.Seq+causal.Seq(a.Span.Len())
+}
+
+// goesOn reports whether a change of actor is alone.
+func (d *draft) goesOn(s *State, actor *causal.Actor) bool {
+	heads := s.applied.Heads()
+	return len(heads) == 1 && heads[0] == d.end-1 && s.graph.Len() == d.end && d.author == *actor
+}
+
+// opRoom is memory for text ops that nobody keeps.
 type opRoom struct {
 	chunks [][]Op
 	used   int
@@ -42,7 +56,7 @@ const (
 	maxChunks = 8 // kept between transactions
 )
 
-// op returns an empty op.
+// op returns an op of which only the fields that a text op has may hold something.
 func (r *opRoom) op() *Op {
 	i := r.used / opChunk
 	if i == len(r.chunks) {
@@ -54,11 +68,10 @@ func (r *opRoom) op() *Op {
 
 // reset takes all ops back.
 func (r *opRoom) reset() {
-	for i := 0; r.used > 0; i++ {
-		n := min(r.used, opChunk)
-		clear(r.chunks[i][:n])
-		r.used -= n
+	for i := range r.used {
+		r.chunks[i/opChunk][i%opChunk].Text = "" // somebody else's memory
 	}
+	r.used = 0
 	if len(r.chunks) > maxChunks {
 		r.chunks = r.chunks[:maxChunks:maxChunks]
 	}
@@ -77,6 +90,9 @@ func (d *draft) newTx(s *State) *Tx {
 
 // reset forgets the change.
 func (d *draft) reset() {
+	if len(d.ops) == 0 {
+		return
+	}
 	clear(d.ops)
 	d.ops, d.typed = d.ops[:0], d.typed[:0]
 	if cap(d.ops) > opChunk*maxChunks {
@@ -85,6 +101,34 @@ func (d *draft) reset() {
 	d.len, d.played, d.shown = 0, 0, 0
 	d.texts.reset()
 	d.journal.undos = nil
+}
+
+// isKeystroke reports whether the change is what most are: one short op at the spot, by the author of the one before it, who has
+// seen nothing else since, and nobody asks what happens.
+func (d *draft) isKeystroke(s *State) bool {
+	return d.alone && len(d.ops) == 1 && d.played == 0 && s.pass.trace == nil && s.spot.enc != nil &&
+		len(d.ops[0].Text)+len(d.typed)+len(s.spot.enc) < inlineOps && d.len < MaxChangeLen && d.next <= MaxSeq-MaxChangeLen
+}
+
+// commitKeystroke commits such a change. All that Commit asks has been seen to, so it takes a fraction of the time.
+func (d *draft) commitKeystroke(s *State) Accepted {
+	d.close()
+	ps, op := &s.pass, d.ops[0]
+	ps.journal = nil
+	ps.lv = ps.base
+	ch := d.room.keystroke(&s.spot, op)
+	ch.Actor, ch.Seq, ch.Time = ps.actor, ps.first, d.time
+	a := s.chains.author(ch, s.Heads())
+	if op.Code == CodeTextInsert {
+		s.spot.insert(ps, op.Pos, op.Len, op.Text)
+	} else {
+		s.spot.delete(ps, op.Pos, op.Len)
+	}
+	s.applied.Take(s.graph, a.Span)
+	d.end, d.next = a.Span.End, d.next+causal.Seq(op.Len)
+	d.ops, d.len = d.ops[:0], 0
+	d.texts.reset()
+	return a
 }
 
 // do applies an op and returns its first local version.

@@ -72,6 +72,16 @@ func (p *Progress) End() LV {
 // the first of them has among what was taken in before, which must hold all of it. As long as
 // nothing is missing that was not before, Missing is the same slice.
 func (p *Progress) Take(g *Graph, span Span) History {
+	if p.last < len(p.known) && p.run < len(g.runs) {
+		if k, r := &p.known[p.last], &g.runs[p.run]; k.end == span.Start && k.head == span.Start-1 && r.Start < span.Start && span.Start < span.End && span.End <= r.End {
+			// The author of what was taken in last goes on, on their own: nothing changes but how far that is.
+			n := len(p.taken) - 1
+			h := History{missing: k.missing, end: span.Start}
+			k.head, k.end, p.taken[n].End, p.heads[len(p.heads)-1] = span.End-1, span.End, span.End, span.End-1
+			p.found = byContinuing
+			return h
+		}
+	}
 	i := p.runOf(g, span.Start)
 	r := &g.runs[i]
 	end := p.End()
