@@ -22,7 +22,7 @@ func TestRandom(t *testing.T) {
 			i := rapid.IntRange(0, 2).Draw(t, "device")
 			d := all[i]
 			var events []Event
-			switch rapid.IntRange(0, 4).Draw(t, "step") {
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
 			case 0:
 				from := all[(i+rapid.IntRange(1, 2).Draw(t, "from"))%3]
 				events = d.take(t, from)
@@ -46,6 +46,12 @@ func TestRandom(t *testing.T) {
 			case 2:
 				if len(d.log) > 0 {
 					events = d.writeInThePast(t)
+				}
+			case 3:
+				before := d.state.describe()
+				d.state.Rest()
+				if after := d.state.describe(); after != before {
+					t.Fatalf("at rest\n%s, before\n%s", after, before)
 				}
 			default:
 				d.clock = rapid.Int64Range(0, 3).Draw(t, "time")

@@ -47,6 +47,7 @@ func (h *history) memory() (memoryUse, error) {
 	if err := checkText(r.text(), h.End); err != nil {
 		return memoryUse{}, err
 	}
+	r.state.Rest() // as a replica does that has taken in nothing for a while
 	all := heap()
 	r.state = nil
 	chains := heap()

@@ -5,6 +5,7 @@ import "unicode/utf8"
 // ropeBuilder makes a tree of full leaves and nodes out of text that comes in order.
 type ropeBuilder struct {
 	gen    uint64
+	left   int         // bytes still to come
 	leaf   *ropeLeaf   // being filled
 	levels []*ropeNode // being filled: the parents of leaves first
 }
@@ -13,7 +14,7 @@ type ropeBuilder struct {
 func (b *ropeBuilder) write(text []byte) {
 	for len(text) > 0 {
 		if b.leaf == nil {
-			b.leaf = newRopeLeaf(b.gen, len(text))
+			b.leaf = newRopeLeaf(b.gen, min(b.left, ropeLeafCap))
 		}
 		l := b.leaf
 		n := min(len(text), ropeLeafCap-l.size.bytes)
@@ -21,6 +22,7 @@ func (b *ropeBuilder) write(text []byte) {
 			n--
 		}
 		l.fill(text[:n])
+		b.left -= n
 		if text = text[n:]; len(text) > 0 {
 			b.flush()
 		}
@@ -75,7 +77,7 @@ func (n *ropeNode) total() (sum ropeSize) {
 
 // load makes r, which is empty, hold s, which is valid UTF-8.
 func (r *Rope) load(s string) {
-	b := ropeBuilder{gen: r.gen}
+	b := ropeBuilder{gen: r.gen, left: len(s)}
 	var buf [ropeLeafCap]byte
 	for len(s) > 0 {
 		n := min(len(s), len(buf))
@@ -89,25 +91,28 @@ func (r *Rope) load(s string) {
 	b.finish(r)
 }
 
-// Compact makes a text that is not being edited take little more memory than its bytes: the leaves of one that is
-// are about two thirds full. Its cost is that of the text, unless it is compact already. Snapshots keep what they have.
+// Compact makes a text that is not being edited take little more memory than its bytes, where one that is may take
+// half as much again. Its cost is that of the text, unless it is compact already. Snapshots keep what they have.
 func (r *Rope) Compact() {
-	if r.height == 0 || r.leaves(r.root, r.height) <= r.size.bytes/(ropeLeafCap-utf8.UTFMax+1)+1 {
+	if r.room(r.root, r.height)-r.size.bytes <= r.size.bytes/16+128 {
 		return
 	}
-	b := ropeBuilder{gen: r.gen}
+	b := ropeBuilder{gen: r.gen, left: r.size.bytes}
 	r.chunks(r.root, r.height, 0, r.size.bytes, b.write)
 	b.finish(r)
 }
 
-// leaves returns the number of leaves below a node at height h.
-func (r *Rope) leaves(link ropeLink, h int) int {
-	if h == 1 {
-		return link.node.n
+// room returns how much text there is room for in the leaves below link.
+func (r *Rope) room(link ropeLink, h int) int {
+	if link == (ropeLink{}) {
+		return 0
+	}
+	if h == 0 {
+		return len(link.leaf.text)
 	}
 	sum := 0
 	for _, kid := range link.node.kids[:link.node.n] {
-		sum += r.leaves(kid, h-1)
+		sum += r.room(kid, h-1)
 	}
 	return sum
 }

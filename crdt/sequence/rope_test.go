@@ -231,6 +231,13 @@ func TestRopeMemory(t *testing.T) {
 		}
 		t.Logf("%s: a text of %d takes %d, %d at rest", name, len(text), live, rope.Memory())
 	}
+	var one sequence.Rope // leaf, with room to spare
+	one.Insert(0, strings.Repeat("x", 1900))
+	one.Delete(100, 1500)
+	one.Compact()
+	if got := one.Memory(); got > 600 {
+		t.Errorf("%d bytes for a text of %d at rest", got, one.Len())
+	}
 	var small sequence.Rope
 	small.Insert(0, "buy milk")
 	if got := small.Memory(); got > 112 {
