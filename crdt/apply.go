@@ -219,6 +219,9 @@ func (ps *pass) sees(op *Op) bool {
 	var c content = ps.s.root
 	path := op.Path
 	for i, step := range path {
+		if l, ok := c.(*listContent); ok && i == len(path)-1 && op.Code != CodeListMove {
+			return ps.seesElement(l, step.Elem) // what it holds does not matter
+		}
 		var p *place
 		if c != nil {
 			p = ps.peek(c, step)

@@ -20,9 +20,7 @@ type listContent struct {
 	// places of elements that an op went to. A deleted element keeps its place if it holds
 	// containers, because ops below those still count for the entries above the list.
 	places map[causal.LV]*place
-	// moved holds the latest move of each element that was moved and is not deleted: where it shows.
-	moved map[causal.LV]causal.LV
-	edits []sequence.Edit // for the next op to use again
+	edits  []sequence.Edit // for the next op to use again
 }
 
 // elementRun is what ops that follow one another inserted.
@@ -115,47 +113,20 @@ func (c *listContent) move(ps *pass, op *Op, t *touch) {
 	lv := ps.lv
 	elem, _ := ps.find(op.Elem)
 	c.edits = c.ops.Move(ps.s.graph, ps.history, lv, elem, op.Pos, c.elements.Index, ps.s.later, c.edits[:0])
-	last, before := c.moved[elem]
-	from, to, latest := 0, 0, len(c.edits) > 0
-	if latest { // out of one place and into another
+	from, to := 0, 0
+	if len(c.edits) > 0 { // out of one place and into another
 		from, to = c.edits[0].Pos, c.edits[1].Pos
-		c.relocate(from, to)
+		c.elements.Move(from, to)
 		t.splice(Splice{Pos: from, Deleted: 1}, 0)
 		t.splice(Splice{Pos: to, Inserted: 1}, elem)
-	} else if _, shown := c.elements.Index(elem); shown { // where it is, or where an earlier move put it
-		latest = !before || ps.s.later(lv, last)
-	}
-	if latest {
-		if c.moved == nil {
-			c.moved = make(map[causal.LV]causal.LV)
-		}
-		c.moved[elem] = lv
 	}
 	if ps.undoable() {
 		ps.undo(func() {
-			c.relocate(to, from)
-			if latest {
-				c.setMoved(elem, last, before)
+			if from != to {
+				c.elements.Move(to, from)
 			}
 			c.ops.Truncate(lv)
 		})
-	}
-}
-
-// relocate takes the element at from out and puts it in so that it stands at to.
-func (c *listContent) relocate(from, to int) {
-	if from != to {
-		elem := c.elements.Delete(from, 1)[0].Start
-		c.elements.Insert(to, elem, 1)
-	}
-}
-
-// setMoved notes the latest move of an element, that there is none if ok is false.
-func (c *listContent) setMoved(elem, move causal.LV, ok bool) {
-	if ok {
-		c.moved[elem] = move
-	} else {
-		delete(c.moved, elem)
 	}
 }
 
@@ -173,16 +144,10 @@ func (c *listContent) forget(ps *pass, gone causal.Span) {
 		}
 		clear(run.values[from:to])
 	}
-	if len(c.places) == 0 && len(c.moved) == 0 {
+	if len(c.places) == 0 {
 		return
 	}
 	for lv := gone.Start; lv < gone.End; lv++ {
-		if last, ok := c.moved[lv]; ok {
-			delete(c.moved, lv)
-			if ps.undoable() {
-				ps.undo(func() { c.setMoved(lv, last, true) })
-			}
-		}
 		p := c.places[lv]
 		if p == nil || slices.ContainsFunc(p.entries, func(e *entry) bool { return e.kind != Register }) {
 			continue
@@ -212,6 +177,21 @@ func (c *listContent) run(lv causal.LV) *elementRun {
 
 // inserted reports whether lv is an element that was inserted into this list, deleted or not.
 func (c *listContent) inserted(lv causal.LV) bool { return c.run(lv) != nil }
+
+// holds reports whether lv is an element of c that is not deleted.
+func (c *listContent) holds(lv causal.LV) bool {
+	_, ok := c.elements.Index(lv)
+	return ok
+}
+
+// list returns what e holds if it is a List; e may be nil.
+func (e *entry) list() (*listContent, bool) {
+	if e == nil {
+		return nil, false
+	}
+	c, ok := e.content.(*listContent)
+	return c, ok
+}
 
 // place returns the place of the element that step names, which inserted admits.
 func (c *listContent) place(ps *pass, step Step) *place {
@@ -292,13 +272,27 @@ func (c *listContent) appendValue(s *State, buf []byte) []byte {
 	return buf
 }
 
+// latestMoves returns the latest move of each element that was moved, deleted since or not.
+func (c *listContent) latestMoves(s *State) map[causal.LV]causal.LV {
+	latest := make(map[causal.LV]causal.LV)
+	for lv, elem := range c.ops.Moves {
+		if before, ok := latest[elem]; !ok || s.later(lv, before) {
+			latest[elem] = lv
+		}
+	}
+	return latest
+}
+
+// appendDigest appends the elements, each with the slot at which it shows: a move that comes later may be
+// concurrent with that of the slot.
 func (c *listContent) appendDigest(s *State, buf []byte) []byte {
+	latest := c.latestMoves(s)
 	buf = appendArrayHead(buf, c.elements.Len())
 	c.each(func(lv causal.LV) {
 		buf = appendWholeDot(buf, s.dot(lv))
-		slot := lv
-		if move, ok := c.moved[lv]; ok {
-			slot = move
+		slot, moved := latest[lv]
+		if !moved {
+			slot = lv
 		}
 		buf = appendWholeDot(buf, s.dot(slot))
 		buf = c.peek(lv).appendDigest(s, buf)

@@ -21,10 +21,12 @@ func scatteredList(b *testing.B, r *rand.Rand) *device {
 	return d
 }
 
-// BenchmarkList edits a list of 100,000 elements anywhere: as ops of transactions of a thousand, as changes of
-// their own, encoded and hashed, and as changes of somebody else.
+// BenchmarkList edits a list of 100,000 elements anywhere: by transactions of a thousand ops, by changes of one op, which
+// are encoded and hashed, and by applying such changes of somebody else. None tell what happened.
 func BenchmarkList(b *testing.B) {
-	edits := []struct {
+	// anew is the number of edits after which the list is built anew, so that it stays about as long.
+	const anew = 20_000
+	for _, edit := range []struct {
 		name string
 		do   func(l *TxList, r *rand.Rand)
 	}{
@@ -32,52 +34,51 @@ func BenchmarkList(b *testing.B) {
 		{"move", func(l *TxList, r *rand.Rand) { l.Move(r.IntN(l.Len()), r.IntN(l.Len())) }},
 		{"delete", func(l *TxList, r *rand.Rand) { l.Delete(r.IntN(l.Len()), 1) }},
 		{"set", func(l *TxList, r *rand.Rand) { l.Set(r.IntN(l.Len()), 7) }},
-	}
-	paths := []struct {
-		name string
-		size int // ops of a change
-	}{{"op", 1000}, {"change", 1}}
-	// anew is the number of edits after which the list is built anew, so that it stays about as long.
-	const anew = 20_000
-	for _, edit := range edits {
-		for _, path := range paths {
-			b.Run(edit.name+"/"+path.name, func(b *testing.B) {
+	} {
+		// commit makes a change of n edits on d.
+		commit := func(b *testing.B, d *device, r *rand.Rand, n int) Accepted {
+			tx := d.state.BeginQuietly(d.actor, 2000)
+			l := tx.List("l")
+			for range n {
+				edit.do(l, r)
+			}
+			a, _, _, err := tx.Commit()
+			if err != nil {
+				b.Fatal(err)
+			}
+			return a
+		}
+		author := func(size int) func(b *testing.B) {
+			return func(b *testing.B) {
 				b.ReportAllocs()
 				r := rand.New(rand.NewPCG(1, 2))
 				var d *device
-				for done := 0; done < b.N; {
+				for done := 0; done < b.N; done += size {
 					if done%anew == 0 {
 						b.StopTimer()
 						d = scatteredList(b, r)
 						b.StartTimer()
 					}
-					tx := d.state.Begin(d.actor, int64(2000+done))
-					l := tx.List("l")
-					for range min(path.size, b.N-done) {
-						edit.do(l, r)
-						done++
-					}
-					if _, _, _, err := tx.Commit(); err != nil {
-						b.Fatal(err)
-					}
+					commit(b, d, r, min(size, b.N-done))
 				}
-			})
+			}
 		}
+		b.Run(edit.name+"/op", author(1000))
+		b.Run(edit.name+"/change", author(1))
 		b.Run(edit.name+"/apply", func(b *testing.B) {
 			b.ReportAllocs()
 			r := rand.New(rand.NewPCG(1, 2))
-			for done := 0; done < b.N; {
+			for done := 0; done < b.N; done += anew {
 				b.StopTimer()
 				d := scatteredList(b, r)
 				s := d.clone()
-				from := len(d.log)
+				var log []Accepted
 				for range min(anew, b.N-done) {
-					d.update(b, func(tx *Tx) { edit.do(tx.List("l"), r) })
-					done++
+					log = append(log, commit(b, d, r, 1))
 				}
 				b.StartTimer()
-				for _, a := range d.log[from:] {
-					s.Apply(a)
+				for _, a := range log {
+					s.ApplyQuietly(a)
 				}
 			}
 		})

@@ -137,12 +137,11 @@ func (t *trace) expect(ps *pass, op *Op) {
 	var c content = ps.s.root
 	at := &t.root
 	for i, step := range op.Path {
-		p := ps.peek(c, step)
-		if p == nil {
-			return // nothing is shown there that could be hidden
-		}
-		if l, ok := c.(*listContent); ok {
+		var p *place
+		if l, ok := c.(*listContent); ok && ps.seesElement(l, step.Elem) {
 			p = l.place(ps, step)
+		} else if p = ps.peek(c, step); p == nil {
+			return // nothing is shown there that could be hidden
 		}
 		known := at.find(p) != nil
 		at = at.touch(ps, step, p)

@@ -253,7 +253,7 @@ func (tx *Tx) approach(a *address, class Class, path Path) (Path, *entry, bool) 
 	if !a.inList() {
 		return append(path, Step{Key: a.key}), parent, true
 	}
-	if tx.s.placeIn(parent, a) == nil {
+	if l, ok := parent.list(); !ok || !l.holds(a.elem) {
 		tx.fail(fmt.Errorf("crdt: write to %s: the element is not in the list", a.String()))
 		return nil, nil, false
 	}

@@ -60,10 +60,8 @@ func (s *State) placeIn(e *entry, a *address) *place {
 	case *mapContent:
 		return c.places[a.key]
 	case *listContent:
-		if a.elem >= 0 && c.inserted(a.elem) {
-			if _, ok := c.elements.Index(a.elem); ok {
-				return c.peek(a.elem)
-			}
+		if c.holds(a.elem) {
+			return c.peek(a.elem)
 		}
 	}
 	return nil

@@ -18,8 +18,7 @@ type Elements struct {
 func (e *Elements) Len() int { return e.tree.total.seen }
 
 // Insert puts the elements lv, lv+1, ..., n of them and none of them there yet, before
-// position pos, 0 <= pos <= Len(). They may be some of a run of names the rest of which are elsewhere, as when
-// an element is moved: it is deleted, and inserted again.
+// position pos, 0 <= pos <= Len(). They may be some of a run of names the rest of which are elsewhere.
 func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	if pos < 0 || n < 0 || pos > e.Len() {
 		panic(fmt.Sprintf("sequence: insert %d at %d of a list of %d", n, pos, e.Len()))
@@ -31,23 +30,65 @@ func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	if len(t.leaves) == 0 {
 		t.reset()
 	}
-	p := place{t.first, 0}
-	if pos > 0 {
-		q, off, _ := t.seek(pos - 1)
-		s := &t.spans[t.ref(q)]
-		if off++; off < s.n {
-			_, p = t.split(q, off)
-		} else {
-			if s.end() == lv {
-				s.n += n
-				t.widen(q, width{seen: n})
-				e.joinNext(q)
-				return
-			}
-			p = place{q.leaf, q.slot + 1}
-		}
+	p, joins := e.gap(pos, lv)
+	if joins {
+		t.spans[t.ref(p)].n += n
+		t.widen(p, width{seen: n})
+	} else {
+		_, p = t.insert(p, lv, n, width{seen: n})
 	}
-	_, p = t.insert(p, lv, n, width{seen: n})
+	e.joinNext(p)
+}
+
+// gap returns the place before position pos, for a span from lv on. If joins is true it is that of the span
+// before it, of which the new one is the continuation.
+func (e *Elements) gap(pos int, lv causal.LV) (p place, joins bool) {
+	t := &e.tree
+	if pos == 0 {
+		return place{t.first, 0}, false
+	}
+	p, off, _ := t.seek(pos - 1)
+	s := &t.spans[t.ref(p)]
+	if off++; off < s.n {
+		_, p = t.split(p, off)
+		return p, false
+	}
+	if s.end() == lv {
+		return p, true
+	}
+	return place{p.leaf, p.slot + 1}, false
+}
+
+// Move takes the element at from out, 0 <= from < Len(), and puts it in so that it stands at to, 0 <= to < Len().
+func (e *Elements) Move(from, to int) {
+	if n := e.Len(); from < 0 || to < 0 || from >= n || to >= n {
+		panic(fmt.Sprintf("sequence: move from %d to %d of a list of %d", from, to, n))
+	}
+	t := &e.tree
+	p, off, _ := t.seek(from)
+	ref := t.ref(p)
+	lv := t.spans[ref].id + causal.LV(off)
+	if t.spans[ref].n > 1 {
+		e.Delete(from, 1)
+		e.Insert(to, lv, 1)
+		return
+	}
+	// A span of its own goes as it is.
+	before, next := t.prior(p), t.after(p)
+	parted := t.valid(before) && t.valid(next) && t.spans[t.ref(before)].end() == t.spans[t.ref(next)].id
+	t.unlink(p)
+	if parted {
+		p, _, _ = t.seek(from - 1)
+		e.joinNext(p)
+	}
+	p, joins := e.gap(to, lv)
+	if joins {
+		t.spans[t.ref(p)].n++
+		t.widen(p, width{seen: 1})
+		t.drop(ref)
+	} else {
+		p = t.link(p, ref, width{seen: 1})
+	}
 	e.joinNext(p)
 }
 

@@ -57,6 +57,13 @@ func (m *listModel) move(t rapid.TB, from, to int) {
 	m.put(to, s)
 }
 
+// relocate does the same at once.
+func (m *listModel) relocate(from, to int) {
+	m.elems.Move(from, to)
+	lv := m.want[from]
+	m.want = slices.Insert(slices.Delete(m.want, from, from+1), to, lv)
+}
+
 func (m *listModel) check(t rapid.TB) {
 	var got []causal.LV
 	for s := range m.elems.Spans {
@@ -101,6 +108,11 @@ func TestElements(t *testing.T) {
 			"move": func(t *rapid.T) {
 				if len(m.want) > 0 {
 					m.move(t, rapid.IntRange(0, len(m.want)-1).Draw(t, "from"), rapid.IntRange(0, len(m.want)-1).Draw(t, "to"))
+				}
+			},
+			"relocate": func(t *rapid.T) {
+				if len(m.want) > 0 {
+					m.relocate(rapid.IntRange(0, len(m.want)-1).Draw(t, "from"), rapid.IntRange(0, len(m.want)-1).Draw(t, "to"))
 				}
 			},
 			"undo": func(t *rapid.T) {
@@ -149,12 +161,15 @@ func TestElementsMove(t *testing.T) {
 	m.insert(0, n)
 	for step := range 4000 {
 		m.move(t, r.IntN(n), r.IntN(n))
+		m.relocate(r.IntN(n), r.IntN(n))
 		if step%1000 == 999 {
 			m.check(t)
 		}
 	}
 	for i := range causal.LV(n) {
-		if at, _ := m.elems.Index(i); at != int(i) {
+		if at, _ := m.elems.Index(i); at != int(i) && i%2 == 0 {
+			m.relocate(at, int(i))
+		} else if at != int(i) {
 			m.move(t, at, int(i))
 		}
 	}

@@ -35,6 +35,15 @@ type slot struct {
 	known bool // to the seen version
 }
 
+// Moves yields the moves of s with the elements they moved, in the order of their local versions.
+func (s *Sequence) Moves(yield func(lv, elem causal.LV) bool) {
+	for _, m := range s.moves {
+		if !yield(m.lv, m.elem) {
+			return
+		}
+	}
+}
+
 // moveIndex returns the index of the first move from lv on.
 func (s *Sequence) moveIndex(lv causal.LV) int {
 	if n := len(s.moves); n == 0 || s.moves[n-1].lv < lv {

@@ -101,6 +101,18 @@ func (t *spanTree) settle(p place) place {
 	return p
 }
 
+// prior returns the place before p, which is not valid if there is none.
+func (t *spanTree) prior(p place) place {
+	if p.slot == 0 {
+		prev := t.leaves[p.leaf].prev
+		if prev == none {
+			return place{p.leaf, int(t.leaves[p.leaf].n)}
+		}
+		p = place{prev, int(t.leaves[prev].n)}
+	}
+	return place{p.leaf, p.slot - 1}
+}
+
 // after returns the place that follows p, settled.
 func (t *spanTree) after(p place) place { return t.settle(place{p.leaf, p.slot + 1}) }
 
@@ -232,9 +244,14 @@ func (t *spanTree) propagate(leaf int32, d width) {
 func (t *spanTree) insert(p place, id causal.LV, n int, w width) (int32, place) {
 	ref := t.newSpan(span{id: id, n: n})
 	t.index.insert(id, ref)
+	return ref, t.link(p, ref, w)
+}
+
+// link puts a span that t has, but not in its place, before p and returns where that is. Places taken earlier are no longer valid.
+func (t *spanTree) link(p place, ref int32, w width) place {
 	p = t.open(p, ref, w)
 	t.propagate(p.leaf, w)
-	return ref, p
+	return p
 }
 
 // split cuts the span at p in two at off and returns the ref and place of the right
@@ -263,10 +280,21 @@ func (t *spanTree) split(p place, off int) (int32, place) {
 
 // remove takes the span at p out. Places taken earlier are no longer valid.
 func (t *spanTree) remove(p place) {
-	ref, w := t.ref(p), t.width(p)
-	t.propagate(p.leaf, width{-w.seen, -w.merged})
+	ref := t.ref(p)
+	t.unlink(p)
+	t.drop(ref)
+}
+
+// drop forgets a span that is in no place.
+func (t *spanTree) drop(ref int32) {
 	t.index.remove(t.spans[ref].id)
 	t.freeSpans = append(t.freeSpans, ref)
+}
+
+// unlink takes the span at p out of its place, for link or drop. Places taken earlier are no longer valid.
+func (t *spanTree) unlink(p place) {
+	w := t.width(p)
+	t.propagate(p.leaf, width{-w.seen, -w.merged})
 	l := &t.leaves[p.leaf]
 	copy(l.refs[p.slot:], l.refs[p.slot+1:l.n])
 	copy(l.w[p.slot:], l.w[p.slot+1:l.n])
