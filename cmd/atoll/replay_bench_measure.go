@@ -28,14 +28,26 @@ type measurement struct {
 	size func() (float64, error)
 }
 
-// stopwatch adds up the parts of a run that count.
+// stopwatch adds up the parts of a run that count. The zero value goes by the clock on the wall.
 type stopwatch struct {
 	elapsed time.Duration
-	begun   time.Time
+	cpu     bool // it goes by the CPU time of the process
+	begun   time.Duration
 }
 
-func (w *stopwatch) start() { w.begun = time.Now() }
-func (w *stopwatch) stop()  { w.elapsed += time.Since(w.begun) }
+var stopwatchEpoch = time.Now()
+
+func (w *stopwatch) now() time.Duration {
+	if w.cpu {
+		if t, ok := cpuTime(); ok {
+			return t
+		}
+	}
+	return time.Since(stopwatchEpoch)
+}
+
+func (w *stopwatch) start() { w.begun = w.now() }
+func (w *stopwatch) stop()  { w.elapsed += w.now() - w.begun }
 
 // goal bounds a figure in as many ways as it has fields that are not 0.
 type goal struct {
@@ -77,9 +89,10 @@ type figure struct {
 	Met   *bool    `json:"met,omitempty"`  // all of the goal; absent without one
 }
 
-// measure takes all measurements, rounds times in turns so that what disturbs the machine disturbs all
+// measure takes all measurements, several times in turns so that what disturbs the machine disturbs all
 // alike, and returns the best of each. An error is the first of a run that failed.
-func (a *app) measure(ctx context.Context, label string, measurements []measurement, rounds int) ([]figure, error) {
+func (a *app) measure(ctx context.Context, label string, measurements []measurement, f benchFlags) ([]figure, error) {
+	rounds := f.rounds
 	p := a.newProgress(label, int64(rounds*len(measurements)))
 	defer p.clear()
 	best := make([]time.Duration, len(measurements))
@@ -93,7 +106,7 @@ func (a *app) measure(ctx context.Context, label string, measurements []measurem
 				continue
 			}
 			runtime.GC()
-			var w stopwatch
+			w := stopwatch{cpu: f.cpu}
 			if err := m.run(&w); err != nil {
 				return nil, fmt.Errorf("%s: %w", m.name, err)
 			}

@@ -32,7 +32,7 @@ func TestBench(t *testing.T) {
 		{sequential, "sequential", "local-transaction", 4, 6, "live", "live-unencoded"},
 	} {
 		r := reports[i]
-		if !r.OK || r.File != want.file || r.Kind != want.kind || r.Rounds != 2 || r.Changes != want.changes || r.Edits != want.edits {
+		if !r.OK || r.File != want.file || r.Kind != want.kind || r.Rounds != 2 || r.Clock != "wall" || r.Changes != want.changes || r.Edits != want.edits {
 			t.Errorf("replay --bench of the %s session: %+v", want.kind, r)
 		}
 		var names []string
@@ -59,7 +59,7 @@ func TestBench(t *testing.T) {
 			}
 		}
 	}
-	if out := d.ok("replay", "--bench", "--rounds", "1", sequential); !strings.Contains(out, "the bare rope") || !strings.Contains(out, "met") {
+	if out := d.ok("replay", "--bench", "--rounds", "1", "--cpu", sequential); !strings.Contains(out, "the bare rope") || !strings.Contains(out, "met") || !strings.Contains(out, "CPU time") {
 		t.Errorf("replay --bench printed %q", out)
 	}
 }
@@ -129,7 +129,7 @@ func TestBenchSynthetic(t *testing.T) {
 		listLength: 20, listEdits: 10, largeText: 10_000, largePiece: 1_000, largeEdits: 20,
 	}
 	a := &app{err: new(bytes.Buffer)}
-	r, err := a.benchSynthetic(context.Background(), small, 2)
+	r, err := a.benchSynthetic(context.Background(), small, benchFlags{rounds: 2})
 	if err != nil || !r.OK {
 		t.Fatalf("%+v, %v", r, err)
 	}
