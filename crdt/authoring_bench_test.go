@@ -226,6 +226,8 @@ func replay(b *testing.B, session *sessions.Session, send func(b *testing.B, fro
 	var sent [2]int // of each one's own changes
 	for i := range replicas {
 		replicas[i] = newLive()
+		replicas[i].log = make([]crdt.Accepted, 0, len(session.Txns))
+		replicas[i].own = make([]crdt.Accepted, 0, len(session.Txns))
 	}
 	written := make([]int, len(session.Txns)) // by its writer, with this transaction
 	deliver := func(from, upTo int) {

@@ -404,11 +404,14 @@ func (c *Chains) keptSigs(a causal.Actor, from, to causal.Seq) (out []Signature)
 	if own == nil {
 		return nil
 	}
+	i, _ := own.findSig(from)
+	if i == len(own.sigs) || own.sigs[i].seq >= to {
+		return nil
+	}
 	var before changeCount
 	if i, ok := c.find(causal.Dot{Actor: a, Seq: from - 1}); ok {
 		before = c.count(i)
 	}
-	i, _ := own.findSig(from)
 	for ; i < len(own.sigs) && own.sigs[i].seq < to; i++ {
 		k := own.sigs[i]
 		if last := i+1 == len(own.sigs) || own.sigs[i+1].seq >= to; last || c.keeps(before, k, own.sigs[i+1]) {

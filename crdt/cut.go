@@ -318,6 +318,9 @@ func contains(spans []causal.Span, lv causal.LV) bool {
 // for each actor, without gaps. Context and signatures come from c: the last one of each actor, and
 // those that are kept for good. A receiver takes the batch only if each actor's last change here is signed.
 func (c *Chains) BatchOf(changes []Accepted) *Batch {
+	if len(changes) == 1 {
+		return c.batchOfOne(changes[0].Change)
+	}
 	b := new(Batch)
 	type part struct{ first, next causal.Seq }
 	parts := make(map[causal.Actor]*part)
@@ -347,12 +350,7 @@ func (c *Chains) BatchOf(changes []Accepted) *Batch {
 		}
 	}
 	for d := range outside {
-		i, ok := c.findEnd(d)
-		if !ok {
-			panic(fmt.Sprintf("crdt: batch builds on %s, which is not held", d))
-		}
-		k, j := c.infos.at(i)
-		b.Context = append(b.Context, Anchor{Tip: c.tip(i), Time: k.time(j)})
+		b.Context = append(b.Context, c.anchor(d))
 	}
 	slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	slices.SortFunc(actors, causal.Actor.Compare)

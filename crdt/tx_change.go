@@ -70,7 +70,8 @@ func NewChange(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Ch
 type changeRoom struct {
 	changes []changeWithGroup
 	bytes   []byte
-	piece   int    // changes in the last piece taken
+	piece   int // changes in the last piece taken
+	dots    []causal.Dot
 	ops     []byte // for encoding
 }
 
@@ -82,6 +83,7 @@ type changeWithGroup struct {
 
 const (
 	roomChanges = 64      // at most in one piece
+	roomRefs    = 16      // in one piece
 	roomBytes   = 4 << 10 // at most in one piece for several groups
 )
 
@@ -129,6 +131,25 @@ func (r *changeRoom) keystroke(sp *spot, op *Op) *Change {
 	next.group[0] = Group{Slice: sp.path[0].Key, Len: op.Len, Ops: r.keep(r.ops)}
 	next.change.Groups = next.group[:]
 	return &next.change
+}
+
+// refs returns the Refs of a change of actor, whose ops name nobody, at the version of s.
+func (r *changeRoom) refs(s *State, actor causal.Actor) []causal.Dot {
+	heads := s.Heads()
+	if cap(r.dots)-len(r.dots) < len(heads) {
+		r.dots = make([]causal.Dot, 0, max(roomRefs, len(heads)))
+	}
+	from := len(r.dots)
+	for _, lv := range heads {
+		if d := s.graph.Dot(lv); d.Actor != actor {
+			r.dots = append(r.dots, d)
+		}
+	}
+	refs := r.dots[from:len(r.dots):len(r.dots)]
+	if len(refs) > 1 {
+		slices.SortFunc(refs, causal.Dot.Compare)
+	}
+	return refs
 }
 
 // keep returns a copy of b.

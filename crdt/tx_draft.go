@@ -36,7 +36,10 @@ type draft struct {
 
 // wrote takes notice of a change that was committed.
 func (d *draft) wrote(a *Accepted) {
-	d.author, d.end, d.next = a.Actor, a.Span.End, a.Seq+causal.Seq(a.Span.Len())
+	if !d.alone {
+		d.author = a.Actor
+	}
+	d.end, d.next = a.Span.End, a.Seq+causal.Seq(a.Span.Len())
 }
 
 // goesOn reports whether a change of actor is alone.
@@ -103,11 +106,11 @@ func (d *draft) reset() {
 	d.journal.undos = nil
 }
 
-// isKeystroke reports whether the change is what most are: one short op at the spot, by the author of the one before it, who has
-// seen nothing else since, and nobody asks what happens.
+// isKeystroke reports whether the change is what most are: one short op at the spot, and nobody asks what happens.
 func (d *draft) isKeystroke(s *State) bool {
-	return d.alone && len(d.ops) == 1 && d.played == 0 && s.pass.trace == nil && s.spot.enc != nil &&
-		len(d.ops[0].Text)+len(d.typed)+len(s.spot.enc) < inlineOps && d.len < MaxChangeLen && d.next <= MaxSeq-MaxChangeLen
+	return len(d.ops) == 1 && d.played == 0 && s.pass.trace == nil && s.spot.enc != nil &&
+		len(d.ops[0].Text)+len(d.typed)+len(s.spot.enc) < inlineOps && d.len < MaxChangeLen && s.pass.first <= MaxSeq-MaxChangeLen &&
+		(d.alone || len(s.Heads()) <= 8)
 }
 
 // commitKeystroke commits such a change. All that Commit asks has been seen to, so it takes a fraction of the time.
@@ -118,6 +121,9 @@ func (d *draft) commitKeystroke(s *State) Accepted {
 	ps.lv = ps.base
 	ch := d.room.keystroke(&s.spot, op)
 	ch.Actor, ch.Seq, ch.Time = ps.actor, ps.first, d.time
+	if !d.alone {
+		ch.Refs = d.room.refs(s, ps.actor)
+	}
 	a := s.chains.author(ch, s.Heads())
 	if op.Code == CodeTextInsert {
 		s.spot.insert(ps, op.Pos, op.Len, op.Text)
@@ -125,7 +131,7 @@ func (d *draft) commitKeystroke(s *State) Accepted {
 		s.spot.delete(ps, op.Pos, op.Len)
 	}
 	s.applied.Take(s.graph, a.Span)
-	d.end, d.next = a.Span.End, d.next+causal.Seq(op.Len)
+	d.wrote(&a)
 	d.ops, d.len = d.ops[:0], 0
 	d.texts.reset()
 	return a

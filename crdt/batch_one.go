@@ -1,0 +1,47 @@
+package crdt
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// batchWithOne is a Batch of one change with what such a one mostly holds, in one piece of memory.
+type batchWithOne struct {
+	batch   Batch
+	single  [1]*Change
+	parts   [1]batchPart
+	context [2]Anchor
+}
+
+// batchOfOne is BatchOf for one change, as it is sent the moment it is made.
+func (c *Chains) batchOfOne(ch *Change) *Batch {
+	room := new(batchWithOne)
+	b := &room.batch
+	b.single, b.parts, b.Context = room.single[:0], room.parts[:0], room.context[:0]
+	b.Append(ch)
+	if ch.Seq > 1 {
+		b.Context = append(b.Context, c.anchor(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1}))
+	}
+	for _, d := range ch.Refs {
+		if d.Seq > 0 {
+			b.Context = append(b.Context, c.anchor(d))
+		}
+	}
+	if len(b.Context) > 1 {
+		slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
+	}
+	b.Sigs = c.keptSigs(ch.Actor, ch.Seq, ch.Seq+causal.Seq(ch.Len()))
+	return b
+}
+
+// anchor returns the change whose last op is d as what a batch builds on.
+func (c *Chains) anchor(d causal.Dot) Anchor {
+	i, ok := c.findEnd(d)
+	if !ok {
+		panic(fmt.Sprintf("crdt: batch builds on %s, which is not held", d))
+	}
+	k, j := c.infos.at(i)
+	return Anchor{Tip: Tip{Actor: d.Actor, Seq: d.Seq, Hash: k.hashes[j]}, Time: k.time(j)}
+}
