@@ -18,6 +18,7 @@ type history struct {
 	engine *engine
 	log    []crdt.Accepted // in the order in which they were made
 	steps  []step          // parallel to log
+	packed []byte          // see archived
 	// splices are the edits that the session comes to on one text, one after the other.
 	splices []patch
 }
@@ -96,7 +97,7 @@ func (h *history) rows() []measurement {
 	if h.Concurrent {
 		author = h.concurrentRows
 	}
-	return slices.Concat([]measurement{h.ropeRow()}, author(), h.replicaRows(), h.logRows(), h.sizeRows())
+	return slices.Concat([]measurement{h.ropeRow()}, author(), h.replicaRows(), h.archiveRows(), h.sizeRows())
 }
 
 // goalsOf removes the goals that are about other sessions than that in file.

@@ -14,6 +14,7 @@ func (h *history) sizeRows() []measurement {
 		{name: "change-bytes", what: "an encoded change, in batches of 1,000", size: func() (float64, error) {
 			return float64(totalBytes(h.encode(encodedAtOnce))) / float64(len(h.log)), nil
 		}},
+		{name: "log-bytes", what: "the history in a node's log, merged", size: h.logBytes},
 		{name: "memory", what: "memory of an open, idle replica", goal: memory, size: func() (n float64, err error) {
 			inMemory, err = h.memory()
 			return inMemory.state + inMemory.chains, err
