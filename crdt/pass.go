@@ -62,19 +62,8 @@ func (ps *pass) supersede(set *[]causal.LV, lv causal.LV) {
 	*set = append(ps.unseen(*set), lv)
 }
 
-// unseen drops from set, in place, what the op being applied saw.
-func (ps *pass) unseen(set []causal.LV) []causal.LV {
-	if ps.history.Complete() {
-		return set[:0]
-	}
-	out := set[:0]
-	for _, lv := range set {
-		if !ps.saw(lv) {
-			out = append(out, lv)
-		}
-	}
-	return out
-}
+// unseen drops from set, which is ascending, in place, what the op being applied saw.
+func (ps *pass) unseen(set []causal.LV) []causal.LV { return ps.history.Unseen(set) }
 
 // drop drops from set what the op being applied saw, or everything.
 func (ps *pass) drop(set *[]causal.LV, all bool) {

@@ -197,13 +197,22 @@ func (g *Graph) Runs(s Span, yield func(Run) bool) {
 	}
 }
 
-// runIndex returns the index of the run that holds lv, which is mostly one of the last.
+// runIndex returns the index of the run that holds lv. That is mostly one of the last, or else about as far from the first
+// as lv is.
 func (g *Graph) runIndex(lv LV) int {
 	n := len(g.runs)
 	if n == 0 || lv < 0 || lv >= g.runs[n-1].End {
 		panic(fmt.Sprintf("causal: local version %d of %d", lv, g.Len()))
 	}
-	return g.runBelow(n, lv)
+	const few = 16
+	if n <= few || lv >= g.runs[n-few].Start {
+		return g.runBelow(n, lv)
+	}
+	i := min(int(float64(n)*(float64(lv)/float64(g.runs[n-1].End))), n-1)
+	for step := 1; g.runs[i].End <= lv; step *= 2 {
+		i = min(i+step, n-1)
+	}
+	return g.runBelow(i+1, lv)
 }
 
 // runBelow returns the index of the run that holds lv, which lies in one before run i. Its cost is that of

@@ -183,6 +183,18 @@ func TestGraphAgainstSets(t *testing.T) {
 				t.Fatalf("History(%v).Contains(%d) = %v, want %v", a, lv, got, want)
 			}
 		}
+		var lvs, unseen []LV
+		for lv := range g.Len() {
+			if rapid.Bool().Draw(t, "among") {
+				lvs = append(lvs, lv)
+				if !ha[lv] {
+					unseen = append(unseen, lv)
+				}
+			}
+		}
+		if got := h.Unseen(slices.Clone(lvs)); !slices.Equal(got, unseen) {
+			t.Fatalf("History(%v) has not seen %v of %v, want %v", a, got, lvs, unseen)
+		}
 		if got, want := flatten(h.spans()), setMinus(ha, nil); !slices.Equal(got, want) {
 			t.Fatalf("History(%v) holds %v, want %v", a, got, want)
 		}
@@ -308,4 +320,27 @@ func TestRunsGrow(t *testing.T) {
 	if len(g.runs) != 1 {
 		t.Fatalf("%d runs, want 1", len(g.runs))
 	}
+}
+
+// Runs of all lengths are found by what they hold.
+func TestRunIndex(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := &Graph{}
+		for range rapid.IntRange(1, 60).Draw(t, "runs") {
+			n := rapid.SampledFrom([]int{1, 1, 2, 1000}).Draw(t, "ops")
+			for range rapid.IntRange(1, 40).Draw(t, "as long") {
+				a := testActor(len(g.runs) % 2)
+				if _, err := g.Add(a, g.Last(a)+1, n, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for i := range g.runs {
+			for _, lv := range []LV{g.runs[i].Start, g.runs[i].End - 1} {
+				if got := g.runIndex(lv); got != i {
+					t.Fatalf("%d of %d is in run %d of %d, want %d", lv, g.Len(), got, len(g.runs), i)
+				}
+			}
+		}
+	})
 }

@@ -39,6 +39,34 @@ func (h History) Contains(lv LV) bool {
 	return i == len(h.missing) || lv < h.missing[i].Start
 }
 
+// Unseen drops from lvs, which are ascending, in their array, what is in the history. Of many, it looks only at
+// where the history ends among them: many who write at once are all unseen by the next.
+func (h History) Unseen(lvs []LV) []LV {
+	kept := 0
+	if len(lvs) < 8 {
+		for _, lv := range lvs {
+			if !h.Contains(lv) {
+				lvs[kept] = lv
+				kept++
+			}
+		}
+		return lvs[:kept]
+	}
+	at := 0
+	for _, m := range h.missing {
+		from := at + sort.Search(len(lvs)-at, func(i int) bool { return lvs[at+i] >= m.Start })
+		at = from + sort.Search(len(lvs)-from, func(i int) bool { return lvs[from+i] >= m.End })
+		if kept != from {
+			copy(lvs[kept:], lvs[from:at])
+		}
+		kept += at - from
+		if at == len(lvs) {
+			break
+		}
+	}
+	return lvs[:kept]
+}
+
 // Complete reports whether the history lacks nothing that its graph held.
 func (h History) Complete() bool { return len(h.missing) == 0 }
 
