@@ -25,7 +25,8 @@
 // what anybody would expect of maps, lists and strings.)
 //
 // Sources: pure operation-based CRDTs (Baquero, Almeida, Shoker, "Pure
-// Operation-Based Replicated Data Types", 2017); the event graph walker (Gentle, Kleppmann, EuroSys 2025).
+// Operation-Based Replicated Data Types", 2017); the event graph walker (Gentle, Kleppmann, EuroSys 2025); marks on text
+// (Litt, Lim, Kleppmann, van Hardenberg, "Peritext", CSCW 2022).
 package crdt
 
 import "github.com/atollsync/atoll/crdt/causal"

@@ -1,7 +1,6 @@
 package crdt
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt/sequence"
@@ -85,9 +84,4 @@ func (m *textMarks) runs(ends []sequence.Anchor, n, from, to int) []MarkRange {
 		}
 	}
 	return out
-}
-
-// byPlace orders ranges by where they start, then by name.
-func byPlace(a, b MarkRange) int {
-	return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Name, b.Name))
 }

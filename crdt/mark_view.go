@@ -1,8 +1,10 @@
 package crdt
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // TextSpan is a stretch of a Text all of which bears the same marks.
@@ -35,8 +37,16 @@ func (e *entry) marks(s *State) []MarkRange {
 	if !ok || c.marks == nil {
 		return nil
 	}
-	out := c.marks.runs(c.ends(s), len(c.marks.ops), 0, c.rope.Len())
-	slices.SortFunc(out, byPlace)
+	runs := c.marks.runs(c.ends(s), len(c.marks.ops), 0, c.rope.Len())
+	order := make([]int, len(runs))
+	for i := range order {
+		order[i] = i // by name
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Or(cmp.Compare(runs[i].From, runs[j].From), cmp.Compare(i, j)) })
+	out := make([]MarkRange, len(runs))
+	for k, i := range order {
+		out[k] = runs[i]
+	}
 	return out
 }
 
@@ -45,27 +55,48 @@ func (e *entry) spans(s *State) []TextSpan {
 	if e == nil || e.kind != Text {
 		return nil
 	}
-	rope := &e.content.(*textContent).rope
+	text := e.content.(*textContent).rope.String()
 	marks := e.marks(s)
-	cuts := []int{0, rope.Len()}
+	cuts := make([]int, 0, 2*len(marks))
 	for _, m := range marks {
 		cuts = append(cuts, m.From, m.To)
 	}
 	slices.Sort(cuts)
-	cuts = slices.Compact(cuts)
 	var out []TextSpan
 	var open []MarkRange // by name
-	for i, from := range cuts[:len(cuts)-1] {
-		open = slices.DeleteFunc(open, func(m MarkRange) bool { return m.To == from })
-		for ; len(marks) > 0 && marks[0].From == from; marks = marks[1:] {
-			at, _ := slices.BinarySearchFunc(open, marks[0], func(a, b MarkRange) int { return strings.Compare(a.Name, b.Name) })
-			open = slices.Insert(open, at, marks[0])
+	var bears []Mark     // of all spans
+	at := 0
+	for _, cut := range slices.Compact(cuts) {
+		if n := byteOfRune(text, cut-at); n > 0 {
+			span := TextSpan{Text: text[:n]}
+			if len(open) > 0 {
+				first := len(bears)
+				for _, m := range open {
+					bears = append(bears, m.Mark)
+				}
+				span.Marks = slices.Clip(bears[first:])
+			}
+			out = append(out, span)
+			text, at = text[n:], cut
 		}
-		span := TextSpan{Text: rope.Slice(from, cuts[i+1])}
-		for _, m := range open {
-			span.Marks = append(span.Marks, m.Mark)
+		open = slices.DeleteFunc(open, func(m MarkRange) bool { return m.To == cut })
+		for ; len(marks) > 0 && marks[0].From == cut; marks = marks[1:] {
+			i, _ := slices.BinarySearchFunc(open, marks[0], func(a, b MarkRange) int { return strings.Compare(a.Name, b.Name) })
+			open = slices.Insert(open, i, marks[0])
 		}
-		out = append(out, span)
+	}
+	if text != "" {
+		out = append(out, TextSpan{Text: text})
 	}
 	return out
+}
+
+// byteOfRune returns the offset of the n-th code point of text.
+func byteOfRune(text string, n int) int {
+	at := 0
+	for ; n > 0; n-- {
+		_, size := utf8.DecodeRuneInString(text[at:])
+		at += size
+	}
+	return at
 }

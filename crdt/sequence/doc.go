@@ -3,6 +3,7 @@
 //	Sequence  the ops of one list or text, and the merging of concurrent ones
 //	Rope      the content of a text, as UTF-8
 //	Elements  the content of a list, as the local versions of its elements
+//	Ranges    stretches of a sequence that others edit, such as marked text
 //
 // An op says what its author did to the sequence the author saw: insert n at pos,
 // delete n at pos, move an element to pos. A Sequence turns it into edits of the merged sequence, which

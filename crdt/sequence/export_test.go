@@ -22,3 +22,6 @@ func (r *Ranges) Back(s *Sequence) (causal.LV, bool) {
 	c.back(c.base(&s.log, low))
 	return c.at, true
 }
+
+// Afresh returns the ranges of r, not settled yet and without anything kept.
+func (r *Ranges) Afresh() *Ranges { return &Ranges{all: r.all} }
