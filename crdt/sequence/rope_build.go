@@ -2,6 +2,10 @@ package sequence
 
 import "unicode/utf8"
 
+// ropeLeafFill is how much is put into a leaf that is made whole: with a little room to spare, so that the first edit does
+// not split it.
+const ropeLeafFill = ropeLeafCap - ropeLeafCap/32
+
 // ropeBuilder makes a tree of full leaves and nodes out of text that comes in order.
 type ropeBuilder struct {
 	gen    uint64
@@ -17,7 +21,7 @@ func (b *ropeBuilder) write(text []byte) {
 			b.leaf = newRopeLeaf(b.gen, min(b.left, ropeLeafCap))
 		}
 		l := b.leaf
-		n := min(len(text), ropeLeafCap-l.size.bytes)
+		n := min(len(text), ropeLeafFill-l.size.bytes)
 		for n < len(text) && !utf8.RuneStart(text[n]) {
 			n--
 		}
