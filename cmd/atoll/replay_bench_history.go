@@ -37,6 +37,7 @@ type step struct {
 
 // authorHistory carries out s.
 func authorHistory(ctx context.Context, s *session) (*history, error) {
+	s = s.packed()
 	h := &history{session: s, engine: newEngine(s)}
 	for i, t := range s.Txns {
 		if i%1024 == 0 && ctx.Err() != nil {
@@ -57,7 +58,32 @@ func authorHistory(ctx context.Context, s *session) (*history, error) {
 	if len(h.log) == 0 {
 		return nil, errors.New("a session without an edit: nothing to measure")
 	}
+	h.engine.versions = nil // of no more use
 	return h, h.noteSplices()
+}
+
+// packed returns s in a few large pieces of memory instead of one per edit: collecting garbage, which goes through all of
+// them, is to cost what the engine's own memory does.
+func (s *session) packed() *session {
+	var text strings.Builder
+	n := 0
+	for _, t := range s.Txns {
+		n += len(t.Patches)
+		for _, p := range t.Patches {
+			text.WriteString(p.Inserted)
+		}
+	}
+	out, patches, rest := *s, make([]patch, 0, n), text.String()
+	out.Txns = slices.Clone(s.Txns)
+	for i := range out.Txns {
+		first := len(patches)
+		for _, p := range out.Txns[i].Patches {
+			p.Inserted, rest = rest[:len(p.Inserted)], rest[len(p.Inserted):]
+			patches = append(patches, p)
+		}
+		out.Txns[i].Patches = patches[first:len(patches):len(patches)]
+	}
+	return &out
 }
 
 // noteSplices finds the edits to the text that the changes come to: the session's own, unless some were concurrent.

@@ -39,6 +39,11 @@ func encodeBatches(chains *crdt.Chains, changes []crdt.Accepted, n int) [][]byte
 	for part := range slices.Chunk(changes, n) {
 		out = appendBatch(out, chains, part)
 	}
+	// In one piece of memory: there may be as many as edits.
+	all := slices.Concat(out...)
+	for i, b := range out {
+		out[i], all = all[:len(b):len(b)], all[len(b):]
+	}
 	return out
 }
 
