@@ -148,8 +148,10 @@ func TestProgressCrowd(t *testing.T) {
 				base = []LV{0}
 			}
 			for seq := range Seq(3) {
-				for a := range 3 * maxKnown {
+				for i := range 3 * maxKnown {
+					a := i * 7 % (3 * maxKnown) // so that heads go from anywhere among them
 					if seq == 0 {
+						a = i
 						add(a+1, 1, base...)
 					} else {
 						add(a+1, seq+1)
@@ -162,4 +164,33 @@ func TestProgressCrowd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProgressApart: two who go on from one version each lack what the other writes, whatever they share of what
+// they lack.
+func TestProgressApart(t *testing.T) {
+	f := follower{g: new(Graph), found: make(map[foundBy]int)}
+	last := make(map[int]LV)
+	write := func(author int, parents ...LV) {
+		span, err := f.g.Add(testActor(author), f.g.Last(testActor(author))+1, 1, parents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.take(t, span)
+		last[author] = span.Start
+	}
+	const a, b, c = 1, 2, 3
+	write(a)
+	write(b, last[a])
+	for range 3 {
+		write(a)
+		write(b)
+	}
+	write(c, last[b])
+	for range 5 {
+		write(b)
+		write(c)
+		write(a)
+	}
+	f.check(t)
 }

@@ -173,7 +173,7 @@ func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
 				} else {
 					backB = prependSpan(backB, above)
 				}
-				end, m.flags = next.lv+1, both
+				m.flags = both
 			}
 		}
 		n := len(queue)
