@@ -17,12 +17,13 @@ import (
 
 // shown is what stands at a path.
 type shown struct {
-	Store   string          `json:"store"`
-	Path    string          `json:"path"`
-	Kind    string          `json:"kind"` // "" for the whole store
-	Value   json.RawMessage `json:"value"`
-	Spans   []shownSpan     `json:"spans,omitempty"` // with --spans
-	Version []string        `json:"version"`         // of the store
+	Store    string          `json:"store"`
+	Path     string          `json:"path"`
+	Kind     string          `json:"kind"` // "" for the whole store
+	Value    json.RawMessage `json:"value"`
+	Spans    []shownSpan     `json:"spans,omitempty"`    // with --spans
+	Markdown *string         `json:"markdown,omitempty"` // with --markdown
+	Version  []string        `json:"version"`            // of the store
 }
 
 // shownSpan is a stretch of a text all of which bears the same marks.
@@ -49,15 +50,18 @@ func (s shownSpan) describe() string {
 
 func newGetCommand(a *app) *cobra.Command {
 	var at string
-	var compact, spans bool
+	var compact, spans, markdown bool
 	cmd := &cobra.Command{
 		Use:   "get STORE [PATH]",
 		Short: "Print what stands at a path, or the whole store",
 		Long: `Print what stands at a path, or the whole store. A text or a string is printed as it is, all
-else as JSON. --at shows the state at an earlier version, as atoll log prints them. --spans
-prints a text in parts with the marks that each bears.`,
+else as JSON. --at shows the state at an earlier version, as atoll log prints them.
+
+--spans prints a text in parts with the marks that each bears, --markdown as Markdown: bold,
+italic, code, strike and links.`,
 		Example: `  atoll get groceries items/milk/qty
-  atoll get groceries notes --spans`,
+  atoll get groceries notes --spans
+  atoll get groceries notes --markdown`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: a.completeStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -69,7 +73,9 @@ prints a text in parts with the marks that each bears.`,
 				var out shown
 				query := []string{"path", path, "at", at}
 				if spans {
-					query = append(query, "spans", "true")
+					query = append(query, "marks", marksAsSpans)
+				} else if markdown {
+					query = append(query, "marks", marksAsMarkdown)
 				}
 				if err := c.call(cmd.Context(), http.MethodGet, storePath(args[0], "value", query...), nil, &out); err != nil {
 					return err
@@ -77,6 +83,10 @@ prints a text in parts with the marks that each bears.`,
 				return a.print(out, func(w io.Writer) {
 					if spans {
 						writeSpans(w, out.Spans)
+						return
+					}
+					if markdown {
+						fmt.Fprintln(w, *out.Markdown)
 						return
 					}
 					var s string
@@ -93,9 +103,17 @@ prints a text in parts with the marks that each bears.`,
 	}
 	cmd.Flags().BoolVar(&compact, "compact", false, "print JSON on one line, strings and texts too")
 	cmd.Flags().BoolVar(&spans, "spans", false, "print a text in parts, with the marks that each bears")
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "print a text as Markdown")
+	cmd.MarkFlagsMutuallyExclusive("compact", "spans", "markdown")
 	cmd.Flags().StringVar(&at, "at", "", "a version: the dots of its heads, separated by commas")
 	return cmd
 }
+
+// How marks are asked for.
+const (
+	marksAsSpans    = "spans"
+	marksAsMarkdown = "markdown"
+)
 
 func writeSpans(w io.Writer, spans []shownSpan) {
 	rows := make([][]string, len(spans))
@@ -111,10 +129,10 @@ func writeSpans(w io.Writer, spans []shownSpan) {
 func (c *control) value(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	out := shown{Path: query.Get("path")}
-	spans := query.Get("spans") != ""
+	marks := query.Get("marks")
 	return &out, c.show(r, func(s shownState) error {
 		out.Store, out.Version = s.store.Name(), dots(s.state.Version())
-		if len(s.keys) == 0 && !spans {
+		if len(s.keys) == 0 && marks == "" {
 			out.Value = json.RawMessage(s.state.JSON())
 			return nil
 		}
@@ -123,14 +141,21 @@ func (c *control) value(r *http.Request) (any, error) {
 			return nothingAt(s.state, s.keys)
 		}
 		out.Kind, out.Value = p.Kind().String(), json.RawMessage(p.JSON())
-		if !spans {
+		switch marks {
+		case "":
 			return nil
+		case marksAsSpans:
+			for _, span := range p.Spans() {
+				out.Spans = append(out.Spans, newShownSpan(span))
+			}
+		case marksAsMarkdown:
+			text := p.Markdown()
+			out.Markdown = &text
+		default:
+			return badRequest("marks %q: %s or %s", marks, marksAsSpans, marksAsMarkdown)
 		}
 		if p.Kind() != crdt.Text {
-			return &failure{Status: http.StatusConflict, Message: fmt.Sprintf("%q is a %s: only texts have spans", out.Path, p.Kind())}
-		}
-		for _, span := range p.Spans() {
-			out.Spans = append(out.Spans, newShownSpan(span))
+			return &failure{Status: http.StatusConflict, Message: fmt.Sprintf("%q is a %s: only texts bear marks", out.Path, p.Kind())}
 		}
 		return nil
 	})

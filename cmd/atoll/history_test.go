@@ -53,6 +53,10 @@ func markCommands(t *testing.T, d *device) {
 	if len(out.Spans) != 4 || len(out.Spans[1].Marks) != 2 || string(out.Spans[0].Marks[0].Value) != "true" || string(out.Value) != `"Call mummy about it!"` {
 		t.Errorf("get --spans: %+v", out)
 	}
+	d.prints("**Call** [**mummy** about it](https://example.org)!", "get", "paper", "title", "--markdown")
+	if out := decode[shown](d, "get", "paper", "title", "--markdown", "--at", before); out.Markdown == nil || *out.Markdown != "Call mum about it" || out.Spans != nil {
+		t.Errorf("get --markdown before there were marks: %+v", out)
+	}
 	if out := decode[shown](d, "get", "paper", "title", "--spans", "--at", before); len(out.Spans) != 1 || len(out.Spans[0].Marks) != 0 {
 		t.Errorf("get --spans before there were marks: %+v", out.Spans)
 	}
@@ -97,7 +101,8 @@ func markCommands(t *testing.T, d *device) {
 	d.fails(exitFailed, []string{"mark", "paper", "authors", "0", "1", "bold"}, "authors is a list")
 	d.fails(exitFailed, []string{"unmark", "paper", "nowhere", "0", "1", "bold"}, "nothing at nowhere")
 	d.fails(exitFailed, []string{"get", "paper", "authors", "--spans"}, "only texts")
-	d.fails(exitFailed, []string{"get", "paper", "--spans"}, "only texts")
+	d.fails(exitFailed, []string{"get", "paper", "--markdown"}, "only texts")
+	d.fails(exitFailed, []string{"get", "paper", "title", "--spans", "--markdown"}, "spans markdown")
 	if out := d.ok("__complete", "mark", "paper", "title", "0", "1", "bold", "--grow", ""); !strings.Contains(out, "both") {
 		t.Errorf("completing --grow offers %q", out)
 	}
