@@ -11,11 +11,12 @@ import (
 // as much as one. The zero value is the empty list. Reading is safe for concurrent use, while
 // nothing edits the same Elements.
 type Elements struct {
-	tree spanTree
+	tree  spanTree
+	index idIndex
 }
 
 // Len returns the number of elements.
-func (e *Elements) Len() int { return e.tree.total.seen }
+func (e *Elements) Len() int { return int(e.tree.total.seen) }
 
 // Insert puts the elements lv, lv+1, ..., n of them and none of them there yet, before
 // position pos, 0 <= pos <= Len(). They may be some of a run of names the rest of which are elsewhere.
@@ -30,12 +31,15 @@ func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	if len(t.leaves) == 0 {
 		t.reset()
 	}
+	defer t.flush() // reading changes nothing
 	p, joins := e.gap(pos, lv)
 	if joins {
-		t.spans[t.ref(p)].n += n
-		t.widen(p, width{seen: n})
+		t.spans[t.ref(p)].n += int32(n)
+		t.widen(p, width{seen: int32(n)})
 	} else {
-		_, p = t.insert(p, lv, n, width{seen: n})
+		var ref int32
+		ref, p = t.insert(p, lv, n, width{seen: int32(n)})
+		e.index.insert(lv, ref)
 	}
 	e.joinNext(p)
 }
@@ -49,14 +53,20 @@ func (e *Elements) gap(pos int, lv causal.LV) (p place, joins bool) {
 	}
 	p, off, _ := t.seek(pos - 1)
 	s := &t.spans[t.ref(p)]
-	if off++; off < s.n {
-		_, p = t.split(p, off)
-		return p, false
+	if off++; off < int(s.n) {
+		return e.split(p, off), false
 	}
 	if s.end() == lv {
 		return p, true
 	}
 	return place{p.leaf, p.slot + 1}, false
+}
+
+// split cuts the span at p in two at off, and returns the place of the right part.
+func (e *Elements) split(p place, off int) place {
+	ref, q := e.tree.split(p, off)
+	e.index.insert(e.tree.spans[ref].id, ref)
+	return q
 }
 
 // Move takes the element at from out, 0 <= from < Len(), and puts it in so that it stands at to, 0 <= to < Len().
@@ -73,6 +83,7 @@ func (e *Elements) Move(from, to int) {
 		e.Insert(to, lv, 1)
 		return
 	}
+	defer t.flush()
 	// A span of its own goes as it is.
 	before, next := t.prior(p), t.after(p)
 	parted := t.valid(before) && t.valid(next) && t.spans[t.ref(before)].end() == t.spans[t.ref(next)].id
@@ -85,6 +96,7 @@ func (e *Elements) Move(from, to int) {
 	if joins {
 		t.spans[t.ref(p)].n++
 		t.widen(p, width{seen: 1})
+		e.index.remove(lv)
 		t.drop(ref)
 	} else {
 		p = t.link(p, ref, width{seen: 1})
@@ -104,6 +116,7 @@ func (e *Elements) joinNext(p place) {
 	if s.end() == next.id {
 		s.n += next.n
 		t.widen(p, width{seen: next.n})
+		e.index.remove(next.id)
 		t.remove(q)
 	}
 }
@@ -114,25 +127,27 @@ func (e *Elements) Delete(pos, n int) []causal.Span {
 		panic(fmt.Sprintf("sequence: delete %d at %d of a list of %d", n, pos, e.Len()))
 	}
 	t := &e.tree
+	defer t.flush()
 	var gone []causal.Span
 	for n > 0 {
 		p, off, _ := t.seek(pos)
 		ref := t.ref(p)
 		s := t.spans[ref]
-		k := min(n, s.n-off)
+		k := min(n, int(s.n)-off)
 		from := s.id + causal.LV(off)
 		if last := len(gone) - 1; last >= 0 && gone[last].End == from {
 			gone[last].End += causal.LV(k)
 		} else {
 			gone = append(gone, causal.Span{Start: from, End: from + causal.LV(k)})
 		}
-		if off+k < s.n {
-			t.split(p, off+k)
+		if off+k < int(s.n) {
+			e.split(p, off+k)
 			p = t.at(ref)
 		}
 		if off > 0 {
 			t.cut(p, off)
 		} else {
+			e.index.remove(s.id)
 			t.remove(p)
 		}
 		n -= k
@@ -156,11 +171,11 @@ func (e *Elements) At(pos int) causal.LV {
 // Index returns the position of lv, and false if lv is no element of e.
 func (e *Elements) Index(lv causal.LV) (int, bool) {
 	t := &e.tree
-	ref, ok := t.index.floor(lv)
+	ref, ok := e.index.floor(lv)
 	if !ok || lv >= t.spans[ref].end() {
 		return 0, false
 	}
-	return t.before(t.at(ref)).seen + int(lv-t.spans[ref].id), true
+	return int(t.before(t.at(ref)).seen) + int(lv-t.spans[ref].id), true
 }
 
 // Spans calls yield with the elements in order, as spans of consecutive names,

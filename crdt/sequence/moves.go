@@ -89,7 +89,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 		low = min(low, elem)
 	}
 	t := s.open(g, low)
-	t.astray = t.move(&s.log, h.Missing()) || t.astray
+	t.astray = t.move(h.Missing()) || t.astray
 	op.same = !t.astray
 	m.from = t.find(elem, from, stands)
 	before := len(edits)
@@ -109,9 +109,9 @@ func (t *tracker) find(elem causal.LV, at int, stands bool) int {
 	var p place
 	var off int
 	if stands {
-		p, off = t.tree.seekMerged(at)
+		p, off = t.tree.seekBy(func(w *width) int32 { return w.merged }, at)
 	} else {
-		ref, _ := t.tree.index.floor(elem)
+		ref := t.refOf(elem)
 		p, off = t.tree.at(ref), int(elem-t.tree.spans[ref].id)
 	}
 	if m := t.origins[t.tree.ref(p)].moved; m != 0 {
@@ -124,7 +124,7 @@ func (t *tracker) find(elem causal.LV, at int, stands bool) int {
 	if t.tree.width(p).seen == 0 {
 		return -1
 	}
-	return t.tree.before(p).seen + off
+	return int(t.tree.before(p).seen) + off
 }
 
 // relocate applies a move, of which op gives the place it goes to and m where it comes from, in the
@@ -136,15 +136,12 @@ func (t *tracker) relocate(g *causal.Graph, op *opRun, m *move, edits []Edit) []
 	latest := rank == len(e.slots) && !e.deleted
 	if latest {
 		p := t.tree.at(e.slots[rank-1].ref)
-		edits = append(edits, Edit{Pos: t.tree.before(p).merged, Deleted: 1})
+		edits = append(edits, Edit{Pos: int(t.tree.before(p).merged), Deleted: 1})
 		t.restate(p, t.origins[t.tree.ref(p)].seen, false)
 	}
-	op.pos = min(op.pos, t.tree.total.seen)
-	at := t.insert(g, op.lv, 1, op.pos)
-	ref, _ := t.tree.index.floor(op.lv)
-	if off := int(op.lv - t.tree.spans[ref].id); off > 0 {
-		ref, _ = t.split(t.tree.at(ref), off) // it looked like text going on
-	}
+	op.pos = min(op.pos, int(t.tree.total.seen))
+	at, ref := t.insert(g, moveOp, op.lv, 1, op.pos)
+	t.tip = tip{}
 	t.origins[ref].moved = i + 1
 	e.slots = slices.Insert(e.slots, rank, slot{id: op.lv, ref: ref, known: true})
 	e.shown = rank
@@ -194,16 +191,16 @@ func (t *tracker) deleteMoved(e *movedElement, start int, edits []Edit) []Edit {
 	if !e.deleted {
 		e.deleted = true
 		p := t.tree.at(e.slots[len(e.slots)-1].ref)
-		edits = appendDelete(edits, start, t.tree.before(p).merged, 1)
+		edits = appendDelete(edits, start, int(t.tree.before(p).merged), 1)
 		t.restate(p, t.origins[t.tree.ref(p)].seen, false)
 	}
 	t.show(e)
 	return edits
 }
 
-// shiftSlot takes the slot id of a moved element out of the seen version, if by is -1, or back into it.
-func (t *tracker) shiftSlot(id causal.LV, by int32) {
-	ref, _ := t.tree.index.floor(id)
+// shiftSlot takes a slot of a moved element out of the seen version, if by is -1, or back into it.
+func (t *tracker) shiftSlot(ref, by int32) {
+	id := t.tree.spans[ref].id
 	e := &t.moved[t.origins[ref].moved-1]
 	i := sort.Search(len(e.slots), func(k int) bool { return e.slots[k].id == id || k > 0 && t.later(e.slots[k].id, id) })
 	e.slots[i].known = by > 0

@@ -16,7 +16,7 @@ func (r *Ranges) begin(log *opLog, base causal.LV) {
 	}
 	t := r.tracker
 	size := log.sizeAt(base)
-	t.reset(base, size)
+	t.reset(base, size, len(log.runs)-log.from(base))
 	r.hung = r.hung[:0]
 	for _, a := range r.anchors {
 		r.hung = append(r.hung, t.hang(a, size, func(i int) causal.LV { return firstOld + causal.LV(i) }))
@@ -44,11 +44,11 @@ func (r *Ranges) feed(s *Sequence, g *causal.Graph, log *opLog, end causal.LV) {
 		o := &r.all[k]
 		s.replay(g, log, t, o.lv)
 		off := t.off
-		t.move(log, t.missing(g, o))
-		size := t.tree.total.seen
+		t.move(t.missing(g, o))
+		size := int(t.tree.total.seen)
 		start, last := o.ends(size)
 		r.hung = append(r.hung, t.hang(start, size, t.seenAt), t.hang(last, size, t.seenAt))
-		t.move(log, off) // as if it had not been here
+		t.move(off) // as if it had not been here
 	}
 	s.replay(g, log, t, end)
 	r.anchors = r.anchors[:0]
@@ -65,7 +65,7 @@ func (t *tracker) missing(g *causal.Graph, o *anchored) []causal.Span {
 	}
 	// The seen version is that of the last op applied.
 	gone, come := g.Diff([]causal.LV{t.done - 1}, g.Parents(o.lv))
-	return causal.Subtract(union(t.off, gone), come)
+	return causal.Subtract(causal.Union(t.off, gone), come)
 }
 
 // seenAt returns the element at pos of the seen version.
@@ -80,11 +80,11 @@ func (t *tracker) merged(h hungAnchor) Anchor {
 	case atStart:
 		return After(-1)
 	case atEnd:
-		return Before(t.tree.total.merged)
+		return Before(int(t.tree.total.merged))
 	}
-	ref, _ := t.tree.index.floor(h.elem)
+	ref := t.refOf(h.elem)
 	p := t.tree.at(ref)
-	before := t.tree.before(p).merged
+	before := int(t.tree.before(p).merged)
 	if t.tree.width(p).merged == 0 {
 		return Before(before)
 	}

@@ -66,10 +66,10 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	op.low = low
 	t := s.open(g, low)
-	t.astray = t.move(&s.log, h.Missing()) || t.astray
+	t.astray = t.move(h.Missing()) || t.astray
 	op.same = !t.astray
-	op.pos = min(op.pos, t.tree.total.seen)
-	at = t.insert(g, lv, n, op.pos)
+	op.pos = min(op.pos, int(t.tree.total.seen))
+	at, _ = t.insert(g, insertOp, lv, n, op.pos)
 	t.applied(&op)
 	s.log.add(op)
 	s.length += n
@@ -99,9 +99,9 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	op.low = low
 	t := s.open(g, low)
-	t.astray = t.move(&s.log, h.Missing()) || t.astray
+	t.astray = t.move(h.Missing()) || t.astray
 	op.same = !t.astray
-	if !op.clamp(t.tree.total.seen) {
+	if !op.clamp(int(t.tree.total.seen)) {
 		return edits
 	}
 	from := len(edits)
@@ -164,7 +164,7 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 	}
 	base := s.log.base(low)
 	s.log.warm(base)
-	t.reset(base, s.log.sizeAt(base))
+	t.reset(base, s.log.sizeAt(base), len(s.log.runs)-s.log.from(base))
 	s.replay(g, &s.log, t, math.MaxInt)
 	return t
 }
@@ -197,14 +197,14 @@ func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV
 		op := r.part(causal.Span{Start: t.done, End: end})
 		switch {
 		case r.serial():
-			t.move(log, nil)
+			t.move(nil)
 		case !op.same && i > 0:
 			gone, come := g.Diff([]causal.LV{log.before(i)}, g.Parents(op.lv))
-			t.move(log, causal.Subtract(union(t.off, gone), come))
+			t.move(causal.Subtract(causal.Union(t.off, gone), come))
 		}
 		switch op.kind {
 		case insertOp:
-			t.insert(g, op.lv, op.n, op.pos)
+			t.insert(g, insertOp, op.lv, op.n, op.pos)
 		case moveOp:
 			t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], nil)
 		default:

@@ -3,7 +3,6 @@ package sequence
 import (
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -24,12 +23,15 @@ const (
 // ops before base in their history. Those in off have been taken back from the seen version.
 type tracker struct {
 	base, done causal.LV
+	old        int // elements at base
 	tree       spanTree
 	origins    []origin // by span ref
-	deletes    []deleted
+	steps      []step
 	moved      []movedElement
 	later      func(a, b causal.LV) bool // orders moves; nil if there are none
 	off        []causal.Span             // may cover ops of other sequences too
+	crowds     map[siblings]*crowd
+	tip        tip
 	// astray: the seen version is not that of the last op that was applied and that op.
 	astray bool
 }
@@ -45,28 +47,29 @@ type origin struct {
 	// moved is 1 + the place in the tracker's moved of the element whose slot this span is, one long, if ops of the
 	// tracker moved it.
 	moved int32
+	// next is the span that was split off this one and has the ids that follow, none if there is none.
+	next int32
 }
 
-// deleted says which elements the delete ops lv, lv+1, ... deleted: id, id+1, ..., or for
-// back those in descending order from id+n-1.
-type deleted struct {
-	lv   causal.LV
-	id   causal.LV
-	n    int
-	back bool
+// tip is where the last op stopped, if that was an insertion and the seen version is still that of its author: typing goes on there
+// without a search.
+type tip struct {
+	lv          causal.LV // what comes next, 0 if there is no tip
+	ref         int32
+	pos, merged int
 }
 
-func (d *deleted) end() causal.LV { return d.lv + causal.LV(d.n) }
-
-// reset makes t track what comes after base, where the sequence has size elements.
-func (t *tracker) reset(base causal.LV, size int) {
-	t.base, t.done = base, base
+// reset makes t track what comes after base, where the sequence has size elements. About ops log runs are to come.
+func (t *tracker) reset(base causal.LV, size, ops int) {
+	t.base, t.done, t.old = base, base, size
 	t.tree.reset()
-	t.origins, t.deletes, t.moved, t.off = t.origins[:0], t.deletes[:0], t.moved[:0], nil
+	t.tree.spans, t.origins = slices.Grow(t.tree.spans, 2*ops), slices.Grow(t.origins[:0], 2*ops)
+	t.steps, t.moved, t.off, t.tip = slices.Grow(t.steps[:0], ops), t.moved[:0], nil, tip{}
+	t.crowds = nil
 	t.astray = false
-	if size > 0 {
-		t.tree.insert(place{}, firstOld, size, width{size, size})
-		t.addOrigin(origin{left: atStart, right: atEnd, seen: 1})
+	if n := int32(size); n > 0 {
+		t.tree.insert(place{}, firstOld, size, width{n, n, n, n})
+		t.addOrigin(origin{left: atStart, right: atEnd, seen: 1, next: none})
 	}
 }
 
@@ -83,6 +86,7 @@ func (t *tracker) split(p place, off int) (int32, place) {
 	ref, q := t.tree.split(p, off)
 	o := t.origins[left]
 	o.left, o.right = t.tree.spans[ref].id-1, atEnd
+	t.origins[left].next = ref
 	t.addOrigin(o)
 	return ref, q
 }
@@ -90,99 +94,144 @@ func (t *tracker) split(p place, off int) (int32, place) {
 // restate gives the span at p a new state in the seen version, and in the merged one.
 func (t *tracker) restate(p place, seen int32, merged bool) {
 	ref := t.tree.ref(p)
-	t.origins[ref].seen = seen
+	o := &t.origins[ref]
+	o.seen = seen
 	n, w := t.tree.spans[ref].n, t.tree.width(p)
-	d := width{-w.seen, -w.merged}
+	d := width{old: w.old}
+	if seen > 0 {
+		d.known = n
+	}
 	if seen == 1 {
-		d.seen += n
+		d.seen = n
 	}
 	if merged {
-		d.merged += n
+		d.merged = n
 	}
-	if d != (width{}) {
+	if d.sub(w); d != (width{}) {
 		t.tree.widen(p, d)
 	}
 }
 
-// insert applies the insertion of the elements lv, lv+1, ... at pos of the seen
-// version, and returns where that is in the merged one.
-func (t *tracker) insert(g *causal.Graph, lv causal.LV, n, pos int) int {
+// insert applies the insertion of the elements lv, lv+1, ..., or of the slot lv if kind is moveOp, at pos of the seen
+// version, and returns where that is in the merged one and the span.
+func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (int, int32) {
+	if t.tip.lv == lv && t.tip.pos == pos && kind == insertOp && lv > 0 {
+		t.lengthen(t.tip.ref, n)
+		merged := t.tip.merged
+		t.tip.lv, t.tip.pos, t.tip.merged = lv+causal.LV(n), pos+n, merged+n
+		return merged, t.tip.ref
+	}
+	merged, ref, extended := t.put(g, kind, lv, n, pos)
+	if extended {
+		t.lengthen(ref, n)
+	} else {
+		t.steps = append(t.steps, step{lv: lv, n: int32(n), ref: ref, kind: kind})
+	}
+	t.tip = tip{lv + causal.LV(n), ref, pos + n, merged + n}
+	return merged, ref
+}
+
+// lengthen makes a span, the last of the elements inserted by the last step, n elements longer.
+func (t *tracker) lengthen(ref int32, n int) {
+	k := int32(n)
+	t.tree.spans[ref].n += k
+	t.steps[len(t.steps)-1].n += k
+	t.tree.widen(t.tree.at(ref), width{seen: k, merged: k, known: k})
+}
+
+// put finds the place of an insertion, and puts a new span there unless it extends the one before it.
+func (t *tracker) put(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (merged int, ref int32, extended bool) {
 	if pos == 0 {
-		return t.integrate(g, lv, n, place{t.tree.first, 0}, atStart, 0)
+		merged, ref = t.integrate(g, lv, n, place{t.tree.first, 0}, atStart, 0)
+		return merged, ref, false
 	}
 	p, off, merged := t.tree.seek(pos - 1)
-	ref := t.tree.ref(p)
+	ref = t.tree.ref(p)
 	s := &t.tree.spans[ref]
 	off++
 	left := s.id + causal.LV(off) - 1
 	if t.tree.width(p).merged > 0 {
 		merged += off
 	}
-	if off < s.n {
+	if off < int(s.n) {
 		right, q := t.split(p, off)
-		t.add(q, lv, n, left, t.tree.spans[right].id)
-		return merged
+		return merged, t.add(q, lv, n, left, t.tree.spans[right].id), false
 	}
-	return t.integrate(g, lv, n, place{p.leaf, p.slot + 1}, left, merged)
+	if kind == insertOp && left == lv-1 && s.end() == lv && t.origins[ref].moved == 0 && t.tree.width(p).merged > 0 {
+		return merged, ref, true // it goes on where its author stopped
+	}
+	merged, ref = t.integrate(g, lv, n, place{p.leaf, p.slot + 1}, left, merged)
+	return merged, ref, false
 }
 
 // integrate inserts n elements from lv on after left, whose last element is right before p;
-// merged counts what comes before p. Between there and the next element
+// merged counts what comes before p. It returns what comes before the new span, and that.
+// Between there and the next element
 // that the author saw there may be others, concurrent with the new ones. The order among them is
 // that of YjsMod, and so of FugueMax.
-func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left causal.LV, merged int) int {
+func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left causal.LV, merged int) (int, int32) {
 	at := t.tree.settle(p)
-	end, right := at, atEnd
-	for t.tree.valid(end) {
-		ref := t.tree.ref(end)
-		if o := &t.origins[ref]; o.seen > 0 {
-			if o.left == left {
-				right = t.tree.spans[ref].id
-			}
-			break
+	end, right := t.tree.known(at), atEnd
+	if t.tree.valid(end) {
+		if ref := t.tree.ref(end); t.origins[ref].left == left {
+			right = t.tree.spans[ref].id
 		}
-		end = t.tree.after(end)
 	}
 	if at == end {
-		if right != atEnd || !t.extend(p, lv, n, left) {
-			t.add(p, lv, n, left, right)
-		}
-		return merged
+		return merged, t.add(p, lv, n, left, right)
 	}
 	// What stands last there decides it where it is no later than the new ones among its siblings, or
 	// lies outside the right origin's left children: as when prepending, or in the order of dots.
-	if p, ok := t.last(g, lv, at, end, left, right); ok {
+	among := t.crowds[siblings{left, right}]
+	if q, ok := t.last(g, lv, at, end, left, right); ok {
 		w := t.tree.total
 		if t.tree.valid(end) {
 			w = t.tree.before(end)
 		}
-		t.add(p, lv, n, left, right)
-		return w.merged
+		ref := t.add(q, lv, n, left, right)
+		among.add(g, t, ref)
+		return int(w.merged), ref
 	}
-	total, scanning := merged, false
+	from, met, scanning := at, 0, false
+	if among != nil {
+		if prev := among.before(g.Dot(lv)); prev != none {
+			from = t.tree.at(prev)
+			merged = int(t.tree.before(from).merged)
+		}
+	}
+	total := merged
 scan:
-	for q := at; q != end; {
+	for q := from; q != end; {
 		ref := t.tree.ref(q)
 		o := &t.origins[ref]
 		if o.left == left {
 			switch c := t.compareRight(o.right, right); {
-			case c == 0 && g.CompareDots(lv, t.tree.spans[ref].id) < 0:
+			case c == 0 && g.Dot(lv).Compare(g.Dot(t.tree.spans[ref].id)) < 0:
 				break scan
 			default:
 				scanning = c < 0
 			}
+			met++
 		} else if t.compareLeft(o.left, left) < 0 {
 			break
 		}
-		total += t.tree.width(q).merged
+		total += int(t.tree.width(q).merged)
 		q.slot++
 		if !scanning {
 			p, merged = q, total
 		}
 		q = t.tree.settle(q)
 	}
-	t.add(p, lv, n, left, right)
-	return merged
+	if met > crowdFrom && among == nil {
+		among = t.gather(g, at, end, left, right)
+		q := p // adding to the crowd moves nothing
+		ref := t.add(q, lv, n, left, right)
+		among.add(g, t, ref)
+		return merged, ref
+	}
+	ref := t.add(p, lv, n, left, right)
+	among.add(g, t, ref)
+	return merged, ref
 }
 
 // last returns the place before end, and true if the span that stands there, between at and end, shows
@@ -208,27 +257,12 @@ func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left, right
 	return p, o.left == left // a child of the left origin, as the right origin itself
 }
 
-// add puts a new span at p.
-func (t *tracker) add(p place, lv causal.LV, n int, left, right causal.LV) {
-	t.tree.insert(p, lv, n, width{n, n})
-	t.addOrigin(origin{left: left, right: right, seen: 1})
-}
-
-// extend makes n elements from lv on, which have no right origin, part of the span
-// before p if they go on where that stops.
-func (t *tracker) extend(p place, lv causal.LV, n int, left causal.LV) bool {
-	if p.slot == 0 || left != lv-1 {
-		return false
-	}
-	p.slot--
-	ref := t.tree.ref(p)
-	s, o := &t.tree.spans[ref], &t.origins[ref]
-	if s.end() != lv || o.seen != 1 || o.moved != 0 || t.tree.width(p).merged == 0 {
-		return false
-	}
-	s.n += n
-	t.tree.widen(p, width{n, n})
-	return true
+// add puts a new span at p and returns it.
+func (t *tracker) add(p place, lv causal.LV, n int, left, right causal.LV) int32 {
+	k := int32(n)
+	ref, _ := t.tree.insert(p, lv, n, width{seen: k, merged: k, known: k})
+	t.addOrigin(origin{left: left, right: right, seen: 1, next: none})
+	return ref
 }
 
 // compareLeft orders left origins by document order.
@@ -258,8 +292,7 @@ func (t *tracker) compareRight(a, b causal.LV) int {
 }
 
 func (t *tracker) compare(a, b causal.LV) int {
-	ra, _ := t.tree.index.floor(a)
-	rb, _ := t.tree.index.floor(b)
+	ra, rb := t.refOf(a), t.refOf(b)
 	if ra == rb {
 		return int(a - b)
 	}
@@ -269,11 +302,13 @@ func (t *tracker) compare(a, b causal.LV) int {
 // delete applies the deletion of n elements at pos of the seen version by the ops from lv on, and adds
 // what it does to the merged version to edits. pos+n must not be above the length of the seen version.
 func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
+	t.tip = tip{}
 	pos, lv, before := op.pos, op.lv, len(edits)
 	if op.kind == backDeleteOp {
 		pos -= op.n - 1
 		lv = op.end()
 	}
+	first := len(t.steps)
 	for left := op.n; left > 0; {
 		p, off, merged := t.tree.seek(pos)
 		if off > 0 {
@@ -283,36 +318,31 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 			_, p = t.split(p, off)
 		}
 		ref := t.tree.ref(p)
-		if left < t.tree.spans[ref].n {
+		if left < int(t.tree.spans[ref].n) {
 			t.split(p, left)
 			p = t.tree.at(ref)
 		}
-		s := t.tree.spans[ref]
-		left -= s.n
-		d := deleted{lv: lv, id: s.id, n: s.n}
+		n := t.tree.spans[ref].n
+		left -= int(n)
+		s := step{lv: lv, n: n, ref: ref, kind: op.kind}
 		if op.kind == backDeleteOp {
-			lv -= causal.LV(s.n)
-			d.lv, d.back = lv, true
+			lv -= causal.LV(n)
+			s.lv = lv
 		} else {
-			lv += causal.LV(s.n)
+			lv += causal.LV(n)
 		}
-		t.deletes = append(t.deletes, d)
+		t.steps = append(t.steps, s)
 		if m := t.origins[ref].moved; m != 0 {
 			edits = t.deleteMoved(&t.moved[m-1], before, edits)
 			continue
 		}
 		if t.tree.width(p).merged > 0 {
-			edits = appendDelete(edits, before, merged, s.n)
+			edits = appendDelete(edits, before, merged, int(n))
 		}
 		t.restate(p, 2, false)
 	}
 	if op.kind == backDeleteOp {
-		// The last of the elements went first.
-		i := len(t.deletes)
-		for i > 0 && t.deletes[i-1].lv >= op.lv {
-			i--
-		}
-		slices.Reverse(t.deletes[i:])
+		slices.Reverse(t.steps[first:]) // the last of the elements went first
 	}
 	return edits
 }
@@ -325,103 +355,4 @@ func appendDelete(edits []Edit, from, pos, n int) []Edit {
 		return edits
 	}
 	return append(edits, Edit{Pos: pos, Deleted: n})
-}
-
-// move takes the seen version from one that lacks t.off to one that lacks off, and
-// reports whether the two differ.
-func (t *tracker) move(log *opLog, off []causal.Span) bool {
-	if sameSpans(t.off, off) {
-		return false
-	}
-	retreat, advance := causal.Subtract(off, t.off), causal.Subtract(t.off, off)
-	t.off = off
-	moved := false
-	for i := len(retreat) - 1; i >= 0; i-- {
-		moved = t.retreat(log, retreat[i]) || moved
-	}
-	for _, s := range advance {
-		moved = t.advance(log, s) || moved
-	}
-	return moved
-}
-
-// retreat takes the ops in s back from the seen version, the last first, and reports
-// whether there were any.
-func (t *tracker) retreat(log *opLog, s causal.Span) bool {
-	s = causal.Span{Start: max(s.Start, t.base), End: min(s.End, t.done)}
-	if s.Start >= s.End {
-		return false
-	}
-	first := log.from(s.Start)
-	i := first
-	for i < len(log.runs) && log.runs[i].lv < s.End {
-		i++
-	}
-	moved := i > first
-	for i--; i >= first; i-- {
-		t.shift(log.runs[i].part(s), -1)
-	}
-	return moved
-}
-
-// advance puts the ops in s back into the seen version, and reports whether there were any.
-func (t *tracker) advance(log *opLog, s causal.Span) bool {
-	s = causal.Span{Start: max(s.Start, t.base), End: min(s.End, t.done)}
-	if s.Start >= s.End {
-		return false
-	}
-	moved := false
-	for i := log.from(s.Start); i < len(log.runs) && log.runs[i].lv < s.End; i++ {
-		t.shift(log.runs[i].part(s), 1)
-		moved = true
-	}
-	return moved
-}
-
-// shift adds by to the state of what op inserted or deleted.
-func (t *tracker) shift(op opRun, by int32) {
-	switch op.kind {
-	case insertOp:
-		t.shiftIDs(op.lv, op.end(), by, false)
-		return
-	case moveOp:
-		t.shiftSlot(op.lv, by)
-		return
-	}
-	i := sort.Search(len(t.deletes), func(i int) bool { return t.deletes[i].end() > op.lv })
-	for ; i < len(t.deletes) && t.deletes[i].lv < op.end(); i++ {
-		d := &t.deletes[i]
-		lo, hi := max(op.lv, d.lv)-d.lv, min(op.end(), d.end())-d.lv
-		if d.back {
-			lo, hi = causal.LV(d.n)-hi, causal.LV(d.n)-lo
-		}
-		t.shiftIDs(d.id+lo, d.id+hi, by, true)
-	}
-}
-
-// shiftIDs adds by to the state of the elements [from, to), for a deletion of them or their insertion.
-func (t *tracker) shiftIDs(from, to causal.LV, by int32, deletion bool) {
-	for from < to {
-		ref, _ := t.tree.index.floor(from)
-		p := t.tree.at(ref)
-		if off := int(from - t.tree.spans[ref].id); off > 0 {
-			ref, p = t.split(p, off)
-		}
-		if to < t.tree.spans[ref].end() {
-			t.split(p, int(to-from))
-			p = t.tree.at(ref)
-		}
-		o := &t.origins[ref]
-		switch {
-		case o.moved == 0:
-			t.restate(p, o.seen+by, t.tree.width(p).merged > 0)
-		case deletion:
-			m := &t.moved[o.moved-1]
-			m.deletes += by
-			t.show(m)
-		default:
-			t.shiftSlot(from, by)
-		}
-		from = t.tree.spans[ref].end()
-	}
 }

@@ -11,37 +11,51 @@ const (
 // none stands for the absence of a leaf, node or item.
 const none int32 = -1
 
-// width is how long a span is in the two sequences a spanTree counts: the one some
-// author saw, and the merged one.
-type width struct{ seen, merged int }
+// width is how long a span is in what a spanTree counts: the sequence some author saw, the merged one, the
+// elements whose insertion that author saw, and those that stood there at a tracker's base.
+type width struct{ seen, merged, known, old int32 }
 
 func (w *width) add(d width) {
 	w.seen += d.seen
 	w.merged += d.merged
+	w.known += d.known
+	w.old += d.old
 }
 
-// span is n elements that stand next to each other, with consecutive ids from id on.
+func (w *width) sub(d width) {
+	w.seen -= d.seen
+	w.merged -= d.merged
+	w.known -= d.known
+	w.old -= d.old
+}
+
+// of returns the width of n elements of a span of the given width, which has as much of each.
+func (w width) of(n int32) width {
+	return width{min(w.seen, n), min(w.merged, n), min(w.known, n), min(w.old, n)}
+}
+
+// span is n elements that stand next to each other, with consecutive ids from id on. A sequence has fewer than 2^31 elements.
 type span struct {
 	id   causal.LV
-	n    int
+	n    int32
 	leaf int32
 }
 
 func (s *span) end() causal.LV { return s.id + causal.LV(s.n) }
 
 // spanTree keeps spans in document order: an order-statistic B+ tree that finds a
-// position in either of two sequences, and an index that finds a span by its ids. The
+// position in any of the sequences that width counts. The
 // spans live in an arena and are named by their place there (ref), which stays the same
 // however the tree is rebuilt around it. The zero value must be reset before use.
 //
 // Invariant: each leaf and node holds at least one entry, except the root
 // leaf of an empty tree; all leaves are at one depth; a parent's widths are the sums
-// over its children.
+// over its children, once the leaves in dirty have handed up what they owe.
 type spanTree struct {
 	spans  []span
 	leaves []spanLeaf
 	nodes  []spanNode
-	index  idIndex
+	dirty  []int32 // leaves that changed since their parents knew
 	total  width
 	root   int32 // a leaf if height is 0, else a node
 	height int
@@ -54,6 +68,8 @@ type spanLeaf struct {
 	parent     int32
 	n          int32
 	prev, next int32
+	dirty      bool
+	owed       width // if dirty: how much more it is than its parent knows
 	refs       [leafCap]int32
 	w          [leafCap]width
 }
@@ -74,10 +90,9 @@ type place struct {
 
 // reset empties t and keeps its memory.
 func (t *spanTree) reset() {
-	t.spans, t.nodes = t.spans[:0], t.nodes[:0]
+	t.spans, t.nodes, t.dirty = t.spans[:0], t.nodes[:0], t.dirty[:0]
 	t.freeSpans, t.freeLeaves, t.freeNodes = t.freeSpans[:0], t.freeLeaves[:0], t.freeNodes[:0]
 	t.leaves = append(t.leaves[:0], spanLeaf{parent: none, prev: none, next: none})
-	t.index.reset()
 	t.total, t.root, t.height, t.first = width{}, 0, 0, 0
 }
 
@@ -131,14 +146,16 @@ func (t *spanTree) at(ref int32) place {
 // seek finds the span that holds position pos of the sequence some author saw, which must
 // be below total.seen. off is the position within the span; merged is the merged width
 // of all that comes before the span.
-func (t *spanTree) seek(pos int) (p place, off, merged int) {
+func (t *spanTree) seek(position int) (p place, off, merged int) {
+	t.flush()
+	pos, sum := int32(position), int32(0)
 	at := t.root
 	for h := t.height; h > 0; h-- {
 		n := &t.nodes[at]
 		i := 0
 		for pos >= n.w[i].seen {
 			pos -= n.w[i].seen
-			merged += n.w[i].merged
+			sum += n.w[i].merged
 			i++
 		}
 		at = n.kids[i]
@@ -147,36 +164,87 @@ func (t *spanTree) seek(pos int) (p place, off, merged int) {
 	i := 0
 	for pos >= l.w[i].seen {
 		pos -= l.w[i].seen
-		merged += l.w[i].merged
+		sum += l.w[i].merged
 		i++
 	}
-	return place{at, i}, pos, merged
+	return place{at, i}, int(pos), int(sum)
 }
 
-// seekMerged finds the span that holds position pos of the merged sequence, which must be below total.merged, and
-// the position within it.
-func (t *spanTree) seekMerged(pos int) (p place, off int) {
+// seekBy is seek for another of the sequences: the one that count gives the width in.
+func (t *spanTree) seekBy(count func(w *width) int32, position int) (p place, off int) {
+	t.flush()
+	pos := int32(position)
 	at := t.root
 	for h := t.height; h > 0; h-- {
 		n := &t.nodes[at]
 		i := 0
-		for pos >= n.w[i].merged {
-			pos -= n.w[i].merged
+		for c := count(&n.w[i]); pos >= c; c = count(&n.w[i]) {
+			pos -= c
 			i++
 		}
 		at = n.kids[i]
 	}
 	l := &t.leaves[at]
 	i := 0
-	for pos >= l.w[i].merged {
-		pos -= l.w[i].merged
+	for c := count(&l.w[i]); pos >= c; c = count(&l.w[i]) {
+		pos -= c
 		i++
 	}
-	return place{at, i}, pos
+	return place{at, i}, int(pos)
+}
+
+// known returns the first place from p on, settled, of a span that the author knows, or else the end.
+func (t *spanTree) known(p place) place {
+	for l := &t.leaves[p.leaf]; p.slot < int(l.n); p.slot++ {
+		if l.w[p.slot].known > 0 {
+			return p
+		}
+	}
+	t.flush()
+	child, up, level := p.leaf, t.leaves[p.leaf].parent, 0
+	for up != none {
+		n := &t.nodes[up]
+		i := int32(0)
+		for n.kids[i] != child {
+			i++
+		}
+		for i++; i < n.n; i++ {
+			if n.w[i].known > 0 {
+				return t.firstKnown(n.kids[i], level)
+			}
+		}
+		child, up = up, n.parent
+		level++
+	}
+	at := t.root
+	for h := t.height; h > 0; h-- {
+		n := &t.nodes[at]
+		at = n.kids[n.n-1]
+	}
+	return place{at, int(t.leaves[at].n)}
+}
+
+// firstKnown returns the place of the first span that the author knows below a leaf (level 0) or node, which has one.
+func (t *spanTree) firstKnown(at int32, level int) place {
+	for ; level > 0; level-- {
+		n := &t.nodes[at]
+		i := 0
+		for n.w[i].known == 0 {
+			i++
+		}
+		at = n.kids[i]
+	}
+	l := &t.leaves[at]
+	i := 0
+	for l.w[i].known == 0 {
+		i++
+	}
+	return place{at, i}
 }
 
 // before returns the width of all that comes before the span at p.
 func (t *spanTree) before(p place) width {
+	t.flush()
 	var sum width
 	l := &t.leaves[p.leaf]
 	for i := range p.slot {
@@ -222,35 +290,56 @@ func (t *spanTree) compare(a, b int32) int {
 // widen adds d to the width of the span at p.
 func (t *spanTree) widen(p place, d width) {
 	t.leaves[p.leaf].w[p.slot].add(d)
-	t.propagate(p.leaf, d)
+	t.owe(p.leaf, d)
 }
 
-// propagate adds d to the widths of all that a leaf lies below.
-func (t *spanTree) propagate(leaf int32, d width) {
+// owe notes that a leaf has become wider by d. Its parents learn of it when they are asked next: many
+// changes to a leaf are handed up as one.
+func (t *spanTree) owe(leaf int32, d width) {
 	t.total.add(d)
-	child, up := leaf, t.leaves[leaf].parent
-	for up != none {
-		n := &t.nodes[up]
-		i := 0
-		for n.kids[i] != child {
-			i++
-		}
-		n.w[i].add(d)
-		child, up = up, n.parent
+	l := &t.leaves[leaf]
+	l.owed.add(d)
+	if !l.dirty {
+		l.dirty = true
+		t.dirty = append(t.dirty, leaf)
 	}
+}
+
+// flush makes all widths true.
+func (t *spanTree) flush() {
+	if len(t.dirty) == 0 {
+		return
+	}
+	for _, leaf := range t.dirty {
+		l := &t.leaves[leaf]
+		d, child, up := l.owed, leaf, l.parent
+		l.dirty, l.owed = false, width{}
+		if d == (width{}) {
+			continue
+		}
+		for up != none {
+			n := &t.nodes[up]
+			i := 0
+			for n.kids[i] != child {
+				i++
+			}
+			n.w[i].add(d)
+			child, up = up, n.parent
+		}
+	}
+	t.dirty = t.dirty[:0]
 }
 
 // insert puts a new span before p and returns its ref and place. Places taken earlier are no longer valid.
 func (t *spanTree) insert(p place, id causal.LV, n int, w width) (int32, place) {
-	ref := t.newSpan(span{id: id, n: n})
-	t.index.insert(id, ref)
+	ref := t.newSpan(span{id: id, n: int32(n)})
 	return ref, t.link(p, ref, w)
 }
 
 // link puts a span that t has, but not in its place, before p and returns where that is. Places taken earlier are no longer valid.
 func (t *spanTree) link(p place, ref int32, w width) place {
 	p = t.open(p, ref, w)
-	t.propagate(p.leaf, w)
+	t.owe(p.leaf, w)
 	return p
 }
 
@@ -258,22 +347,16 @@ func (t *spanTree) link(p place, ref int32, w width) place {
 // part. The left part keeps its ref. Places taken earlier are no longer valid.
 func (t *spanTree) split(p place, off int) (int32, place) {
 	s := &t.spans[t.ref(p)]
-	right := span{id: s.id + causal.LV(off), n: s.n - off}
-	s.n = off
+	right := span{id: s.id + causal.LV(off), n: s.n - int32(off)}
+	s.n = int32(off)
 	ref := t.newSpan(right)
-	t.index.insert(right.id, ref)
-	var w width
 	lw := &t.leaves[p.leaf].w[p.slot]
-	if lw.seen > 0 {
-		w.seen, lw.seen = right.n, off
-	}
-	if lw.merged > 0 {
-		w.merged, lw.merged = right.n, off
-	}
+	w := lw.of(right.n)
+	*lw = lw.of(int32(off))
 	q := t.open(place{p.leaf, p.slot + 1}, ref, w)
 	if q.leaf != p.leaf {
-		t.propagate(p.leaf, width{-w.seen, -w.merged})
-		t.propagate(q.leaf, w)
+		t.owe(p.leaf, width{-w.seen, -w.merged, -w.known, -w.old})
+		t.owe(q.leaf, w)
 	}
 	return ref, q
 }
@@ -286,15 +369,13 @@ func (t *spanTree) remove(p place) {
 }
 
 // drop forgets a span that is in no place.
-func (t *spanTree) drop(ref int32) {
-	t.index.remove(t.spans[ref].id)
-	t.freeSpans = append(t.freeSpans, ref)
-}
+func (t *spanTree) drop(ref int32) { t.freeSpans = append(t.freeSpans, ref) }
 
 // unlink takes the span at p out of its place, for link or drop. Places taken earlier are no longer valid.
 func (t *spanTree) unlink(p place) {
 	w := t.width(p)
-	t.propagate(p.leaf, width{-w.seen, -w.merged})
+	t.owe(p.leaf, width{-w.seen, -w.merged, -w.known, -w.old})
+	t.flush()
 	l := &t.leaves[p.leaf]
 	copy(l.refs[p.slot:], l.refs[p.slot+1:l.n])
 	copy(l.w[p.slot:], l.w[p.slot+1:l.n])
@@ -309,10 +390,10 @@ func (t *spanTree) unlink(p place) {
 // cut shortens the span at p to its first n ids.
 func (t *spanTree) cut(p place, n int) {
 	s := &t.spans[t.ref(p)]
-	w := t.width(p)
-	gone := s.n - n
-	s.n = n
-	t.widen(p, width{-min(gone, w.seen), -min(gone, w.merged)})
+	s.n = int32(n)
+	d := t.width(p).of(s.n)
+	d.sub(t.width(p))
+	t.widen(p, d)
 }
 
 func (t *spanTree) newSpan(s span) int32 {
@@ -343,6 +424,7 @@ func (t *spanTree) open(p place, ref int32, w width) place {
 // splitLeaf moves the upper half of the full leaf of p to a new one, or nothing if p is the end of
 // the sequence, and returns where p is now.
 func (t *spanTree) splitLeaf(p place) place {
+	t.flush()
 	var fresh int32
 	if n := len(t.freeLeaves); n > 0 {
 		fresh = t.freeLeaves[n-1]
@@ -410,7 +492,7 @@ func (t *spanTree) addSibling(left, fresh int32, moved width, level int) {
 		root := spanNode{parent: none, n: 2}
 		root.kids[0], root.kids[1] = left, fresh
 		root.w[0], root.w[1] = t.total, moved
-		root.w[0].add(width{-moved.seen, -moved.merged})
+		root.w[0].sub(moved)
 		t.root = t.newNode(root)
 		t.height++
 		t.setParent(left, t.root, level)
@@ -426,7 +508,7 @@ func (t *spanTree) addSibling(left, fresh int32, moved width, level int) {
 	for n.kids[i] != left {
 		i++
 	}
-	n.w[i].add(width{-moved.seen, -moved.merged})
+	n.w[i].sub(moved)
 	i++
 	copy(n.kids[i+1:], n.kids[i:n.n])
 	copy(n.w[i+1:], n.w[i:n.n])

@@ -29,15 +29,15 @@ func (s *Sequence) Resolve(g *causal.Graph, lacks []causal.Span, pos int, right 
 	if now, ok := s.follow(low, pos, right); ok {
 		return now
 	}
-	t, log := s.replayed(g, low, math.MaxInt)
-	t.move(log, lacks)
-	if pos = min(pos, t.tree.total.seen); !right {
+	t := s.replayed(g, low, math.MaxInt)
+	t.move(lacks)
+	if pos = min(pos, int(t.tree.total.seen)); !right {
 		pos--
 	}
 	switch pos {
 	case -1:
 		return 0
-	case t.tree.total.seen:
+	case int(t.tree.total.seen):
 		return s.length
 	}
 	p, off, now := t.tree.seek(pos)
@@ -136,10 +136,10 @@ func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yiel
 	if len(a) > 0 && len(b) > 0 && a[len(a)-1].End >= end && b[len(b)-1].End >= end {
 		end = max(a[len(a)-1].Start, b[len(b)-1].Start) // what comes after is in neither
 	}
-	t, log := s.replayed(g, low, end)
-	t.move(log, a)
+	t := s.replayed(g, low, end)
+	t.move(a)
 	as := t.cells(a, nil)
-	t.move(log, b)
+	t.move(b)
 	bs := t.cells(b, nil)
 	// The same elements in the same order, but perhaps cut in other places.
 	for i, j := 0, 0; i < len(as); {
@@ -159,15 +159,15 @@ func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yiel
 	}
 }
 
-// replayed returns a new tracker of the ops of s before end, with a base not above low, which must be an op of s, and the log to
-// move it by. Nothing of s changes.
-func (s *Sequence) replayed(g *causal.Graph, low, end causal.LV) (*tracker, *opLog) {
+// replayed returns a new tracker of the ops of s before end, with a base not above low, which must be an op of s. Nothing of s
+// changes.
+func (s *Sequence) replayed(g *causal.Graph, low, end causal.LV) *tracker {
 	t := new(tracker)
 	base := s.log.base(low)
 	log := s.log.warmed(base)
-	t.reset(base, log.sizeAt(base))
+	t.reset(base, log.sizeAt(base), len(log.runs)-log.from(base))
 	s.replay(g, &log, t, end)
-	return t, &log
+	return t
 }
 
 // cell is n elements of a tracker, and whether a version shows them.
@@ -184,7 +184,7 @@ func (t *tracker) cells(lacks []causal.Span, out []cell) []cell {
 		for _, ref := range l.refs[:l.n] {
 			span := &t.tree.spans[ref]
 			o := &t.origins[ref]
-			c := cell{id: span.id, n: span.n, shown: o.seen == 1 && !contains(lacks, span.id)}
+			c := cell{id: span.id, n: int(span.n), shown: o.seen == 1 && !contains(lacks, span.id)}
 			if o.moved != 0 {
 				c.id = t.moved[o.moved-1].slots[0].id
 			} else if k := len(out) - 1; k >= 0 && out[k].shown == c.shown && out[k].id+causal.LV(out[k].n) == c.id {

@@ -1,0 +1,166 @@
+package sequence
+
+import (
+	"sort"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// step is what a stretch of ops did in a tracker: what retreat takes back and advance does again. Steps are kept in the order
+// of the ops and lead straight to the spans concerned, so neither looks anything up.
+type step struct {
+	lv causal.LV // of its first op
+	n  int32
+	// ref is the span of the first element inserted or deleted, as it was then; what has been split off it follows by
+	// origin.next.
+	ref  int32
+	kind opKind // backDeleteOp: the last of the elements was deleted first
+}
+
+func (s *step) end() causal.LV { return s.lv + causal.LV(s.n) }
+
+// stepFrom returns the index of the first step that ends after lv.
+func (t *tracker) stepFrom(lv causal.LV) int {
+	if n := len(t.steps); n == 0 || t.steps[n-1].end() <= lv {
+		return n
+	}
+	return sort.Search(len(t.steps), func(i int) bool { return t.steps[i].end() > lv })
+}
+
+// move takes the seen version from one that lacks t.off to one that lacks off, and
+// reports whether the two differ.
+func (t *tracker) move(off []causal.Span) bool {
+	if sameSpans(t.off, off) {
+		return false
+	}
+	retreat, advance := causal.Subtract(off, t.off), causal.Subtract(t.off, off)
+	t.off = off
+	moved := false
+	for i := len(retreat) - 1; i >= 0; i-- {
+		moved = t.retreat(retreat[i]) || moved
+	}
+	for _, s := range advance {
+		moved = t.advance(s) || moved
+	}
+	if moved {
+		t.tip = tip{}
+	}
+	return moved
+}
+
+// retreat takes the ops in s back from the seen version, the last first, and reports
+// whether there were any.
+func (t *tracker) retreat(s causal.Span) bool {
+	s = causal.Span{Start: max(s.Start, t.base), End: min(s.End, t.done)}
+	if s.Start >= s.End {
+		return false
+	}
+	i := t.stepFrom(s.End - 1)
+	if i < len(t.steps) && t.steps[i].lv < s.End {
+		i++
+	}
+	moved := false
+	for i--; i >= 0 && t.steps[i].end() > s.Start; i-- {
+		t.shift(t.steps[i], s, -1)
+		moved = true
+	}
+	return moved
+}
+
+// advance puts the ops in s back into the seen version, and reports whether there were any.
+func (t *tracker) advance(s causal.Span) bool {
+	s = causal.Span{Start: max(s.Start, t.base), End: min(s.End, t.done)}
+	if s.Start >= s.End {
+		return false
+	}
+	moved := false
+	for i := t.stepFrom(s.Start); i < len(t.steps) && t.steps[i].lv < s.End; i++ {
+		t.shift(t.steps[i], s, 1)
+		moved = true
+	}
+	return moved
+}
+
+// shift adds by to the state of what the ops of a step that lie in within inserted or deleted.
+func (t *tracker) shift(s step, within causal.Span, by int32) {
+	if s.kind == moveOp {
+		t.shiftSlot(s.ref, by)
+		return
+	}
+	lo, hi := max(within.Start, s.lv)-s.lv, min(within.End, s.end())-s.lv
+	if s.kind == backDeleteOp {
+		lo, hi = causal.LV(s.n)-hi, causal.LV(s.n)-lo
+	}
+	ref := s.ref
+	id := t.tree.spans[ref].id
+	t.shiftIDs(ref, id+lo, id+hi, by, s.kind != insertOp)
+}
+
+// shiftIDs adds by to the state of the elements [from, to), which are in the span ref or were split off it, for a deletion of them or
+// their insertion.
+func (t *tracker) shiftIDs(ref int32, from, to causal.LV, by int32, deletion bool) {
+	ref = t.fragment(ref, from)
+	for from < to {
+		s := &t.tree.spans[ref]
+		if off := int(from - s.id); off > 0 {
+			ref, _ = t.split(t.tree.at(ref), off)
+			s = &t.tree.spans[ref]
+		}
+		if to < s.end() {
+			t.split(t.tree.at(ref), int(to-from))
+			s = &t.tree.spans[ref]
+		}
+		from = s.end()
+		o := &t.origins[ref]
+		switch {
+		case o.moved == 0:
+			o.seen += by
+			t.recount(ref, o.seen-by, o.seen)
+		case deletion:
+			m := &t.moved[o.moved-1]
+			m.deletes += by
+			t.show(m)
+		default:
+			t.shiftSlot(ref, by)
+		}
+		ref = t.origins[ref].next
+	}
+}
+
+// fragment returns the span that holds id, which is in the span ref or was split off it.
+func (t *tracker) fragment(ref int32, id causal.LV) int32 {
+	for id >= t.tree.spans[ref].end() {
+		ref = t.origins[ref].next
+	}
+	return ref
+}
+
+// recount makes the widths of a span follow its state in the seen version.
+func (t *tracker) recount(ref, was, is int32) {
+	n := t.tree.spans[ref].n
+	var d width
+	switch {
+	case is == 1:
+		d.seen = n
+	case was == 1:
+		d.seen = -n
+	}
+	switch {
+	case was == 0:
+		d.known = n
+	case is == 0:
+		d.known = -n
+	}
+	if d != (width{}) {
+		t.tree.widen(t.tree.at(ref), d)
+	}
+}
+
+// refOf returns the span that holds an element.
+func (t *tracker) refOf(id causal.LV) int32 {
+	if id < firstOld+causal.LV(t.old) {
+		p, _ := t.tree.seekBy(func(w *width) int32 { return w.old }, int(id-firstOld))
+		return t.tree.ref(p)
+	}
+	return t.fragment(t.steps[t.stepFrom(id)].ref, id)
+}
