@@ -216,7 +216,7 @@ func appendMapHead(buf []byte, n int) []byte {
 	return appendLen(buf, n, 0, mpMap16, mpMap32)
 }
 
-func appendStr(buf []byte, s string) []byte {
+func appendStr[T string | []byte](buf []byte, s T) []byte {
 	if len(s) < 32 {
 		buf = append(buf, mpFixStr|byte(len(s)))
 	} else {

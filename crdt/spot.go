@@ -111,18 +111,18 @@ func (sp *spot) take(ps *pass, g *Group) bool {
 	return true
 }
 
-// appendOp appends the encoding of a text op at the spot, which has an enc.
-func (sp *spot) appendOp(buf []byte, op *Op) []byte {
+// appendOp appends the encoding of an op at the spot, which has an enc, that was put off.
+func (sp *spot) appendOp(buf []byte, op *putOp, typed []byte) []byte {
 	head := insertHead
-	if op.Code == CodeTextDelete {
+	if op.code == CodeTextDelete {
 		head = deleteHead
 	}
 	buf = append(buf, byte(head>>8), byte(head))
-	buf = appendUint(buf, uint64(op.Len))
+	buf = appendUint(buf, uint64(op.n))
 	buf = append(buf, sp.enc...)
-	buf = appendUint(buf, uint64(op.Pos))
-	if op.Code == CodeTextInsert {
-		buf = appendStr(buf, op.Text)
+	buf = appendUint(buf, uint64(op.pos))
+	if op.code == CodeTextInsert {
+		buf = appendStr(buf, typed[op.from:op.to])
 	}
 	return buf
 }

@@ -94,7 +94,7 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 						text.Insert(pos, "héy"[:e[2]+min(e[2]-1, 1)])
 					}
 				}
-				if tx.s.draft.isKeystroke(tx.s) {
+				if tx.s.draft.isTyping(tx.s) {
 					keystrokes++
 				}
 				a, ev, ok, err := tx.Commit()

@@ -113,7 +113,7 @@ func (t *TxText) length(atSpot bool) int {
 	switch d := &t.tx.s.draft; {
 	case !atSpot:
 		return t.TextView.Len()
-	case d.played < len(d.ops):
+	case len(d.put) > 0:
 		return d.textLen
 	default:
 		return t.tx.s.spot.text.rope.Len()

@@ -110,17 +110,19 @@ func (tx *Tx) finish() {
 func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	s := tx.s
 	d := &s.draft
-	if tx.done || tx.err != nil || len(d.ops) == 0 {
+	if tx.done || tx.err != nil || len(d.ops)+len(d.put) == 0 {
 		err = tx.err
 		tx.Rollback()
 		return Accepted{}, Event{}, false, err
 	}
-	if d.isKeystroke(s) {
-		a = d.commitKeystroke(s)
+	if d.isTyping(s) {
+		if a, err = d.commitTyping(s); err != nil {
+			err = fmt.Errorf("crdt: commit: %w", err)
+		}
 		tx.finish()
-		return a, Event{}, true, nil
+		return a, Event{}, err == nil, err
 	}
-	d.close()
+	d.write(s.spot.path)
 	t := s.pass.trace
 	if t != nil && d.played > 0 {
 		tx.play() // it may turn out that t cannot tell what that does

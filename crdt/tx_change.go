@@ -124,12 +124,24 @@ func (r *changeRoom) next() *changeWithGroup {
 	return c
 }
 
-// keystroke returns the change that a short op at sp makes, without an author and a time.
-func (r *changeRoom) keystroke(sp *spot, op *Op) *Change {
+// typing returns the change that the ops of d make, all of them at sp, without an author and a time.
+func (r *changeRoom) typing(sp *spot, d *draft) *Change {
+	n := 0
+	r.ops = slices.Grow(r.ops[:0], len(d.put)*(len(sp.enc)+10)+len(d.typed))
+	for _, op := range d.ops {
+		n += op.Len
+		r.ops = AppendOp(r.ops, op, nil)
+	}
+	for i := range d.put {
+		n += d.put[i].n
+		r.ops = sp.appendOp(r.ops, &d.put[i], d.typed)
+	}
 	next := r.next()
-	r.ops = sp.appendOp(r.ops[:0], op)
-	next.group[0] = Group{Slice: sp.path[0].Key, Len: op.Len, Ops: r.keep(r.ops)}
+	next.group[0] = Group{Slice: sp.path[0].Key, Len: n, Ops: r.keep(r.ops)}
 	next.change.Groups = next.group[:]
+	if cap(r.ops) > roomBytes {
+		r.ops = nil
+	}
 	return &next.change
 }
 

@@ -9,23 +9,22 @@ import (
 // draft is the change that a transaction writes, and what it takes to write it. A State has one, whose memory
 // all its transactions use.
 //
-// Ops on the text at the State's spot are put off: they wait at the end of ops until something is read, an op
+// Ops on the text at the State's spot are put off: they wait until something is read, an op
 // goes elsewhere, or the transaction commits. So those that go on where the last one stopped can join it,
 // those of a transaction that comes to nothing cost nothing, and what is played at Commit, when nothing
 // can fail any more, need not be journaled.
 type draft struct {
 	time    int64
-	ops     []*Op  // as written
-	len     int    // dots of ops
-	played  int    // of ops: the State shows these
-	shown   int    // dots of those
-	textLen int    // length of the text at the spot with all ops, if some are put off
-	typed   []byte // the text of the last op, if it was put together of several inserts
+	ops     []*Op // as written, but for those put off, which come after
+	played  int   // of ops: the State shows these
+	shown   int   // dots of those
 	journal journal
+	put     []putOp // the ops put off
+	typed   []byte  // what they insert
+	textLen int     // length of the text at the spot with them
 
-	texts opRoom     // the ops that were put off
-	room  changeRoom // changes
-	txs   []Tx       // to give out
+	room changeRoom // changes
+	txs  []Tx       // to give out
 	// Who committed the last change, where it ends, and the number of their next op.
 	author causal.Actor
 	end    causal.LV
@@ -33,6 +32,16 @@ type draft struct {
 	// alone: this change goes on from that one, and neither the State nor its graph holds anything since.
 	alone bool
 }
+
+// putOp is a TextInsert or TextDelete of n code points that is put off.
+type putOp struct {
+	code     Code
+	pos, n   int
+	from, to int // of the draft's typed: what it inserts
+}
+
+// maxRoom is the number of ops, and of bytes they insert, for which a draft keeps room between transactions.
+const maxRoom = 1 << 10
 
 // wrote takes notice of a change that was committed.
 func (d *draft) wrote(a *Accepted) {
@@ -48,38 +57,6 @@ func (d *draft) goesOn(s *State, actor *causal.Actor) bool {
 	return len(heads) == 1 && heads[0] == d.end-1 && s.graph.Len() == d.end && d.author == *actor
 }
 
-// opRoom is memory for text ops that nobody keeps.
-type opRoom struct {
-	chunks [][]Op
-	used   int
-}
-
-const (
-	opChunk   = 32
-	maxChunks = 8 // kept between transactions
-)
-
-// op returns an op of which only the fields that a text op has may hold something.
-func (r *opRoom) op() *Op {
-	i := r.used / opChunk
-	if i == len(r.chunks) {
-		r.chunks = append(r.chunks, make([]Op, opChunk))
-	}
-	r.used++
-	return &r.chunks[i][(r.used-1)%opChunk]
-}
-
-// reset takes all ops back.
-func (r *opRoom) reset() {
-	for i := range r.used {
-		r.chunks[i/opChunk][i%opChunk].Text = "" // somebody else's memory
-	}
-	r.used = 0
-	if len(r.chunks) > maxChunks {
-		r.chunks = r.chunks[:maxChunks:maxChunks]
-	}
-}
-
 // newTx returns a Tx. They are small and many, so they are made several at a time.
 func (d *draft) newTx(s *State) *Tx {
 	if len(d.txs) == 0 {
@@ -93,48 +70,66 @@ func (d *draft) newTx(s *State) *Tx {
 
 // reset forgets the change.
 func (d *draft) reset() {
-	if len(d.ops) == 0 {
-		return
+	d.put, d.typed = d.put[:0], d.typed[:0]
+	if cap(d.put) > maxRoom || cap(d.typed) > maxRoom {
+		d.put, d.typed = nil, nil
 	}
-	clear(d.ops)
-	d.ops, d.typed = d.ops[:0], d.typed[:0]
-	if cap(d.ops) > opChunk*maxChunks {
-		d.ops, d.typed = nil, nil
+	if len(d.ops) > 0 {
+		d.ops, d.played, d.shown, d.journal.undos = nil, 0, 0, nil
 	}
-	d.len, d.played, d.shown = 0, 0, 0
-	d.texts.reset()
-	d.journal.undos = nil
 }
 
-// isKeystroke reports whether the change is what most are: one short op at the spot, and nobody asks what happens.
-func (d *draft) isKeystroke(s *State) bool {
-	return len(d.ops) == 1 && d.played == 0 && s.pass.trace == nil && s.spot.enc != nil &&
-		len(d.ops[0].Text)+len(d.typed)+len(s.spot.enc) < inlineOps && d.len < MaxChangeLen && s.pass.first <= MaxSeq-MaxChangeLen &&
-		(d.alone || len(s.Heads()) <= 8)
+// isTyping reports whether the change is what most are: edits of the text at the spot alone, and nobody asks what happens.
+// It may be that a few could not be put off: those that made the text stand.
+func (d *draft) isTyping(s *State) bool {
+	if len(d.put) == 0 || len(d.ops) > 4 || s.pass.trace != nil || s.spot.enc == nil {
+		return false
+	}
+	for _, op := range d.ops {
+		if !op.isTyping() || !s.spot.is(op.Path) {
+			return false
+		}
+	}
+	return true
 }
 
-// commitKeystroke commits such a change. All that Commit asks has been seen to, so it takes a fraction of the time.
-func (d *draft) commitKeystroke(s *State) Accepted {
-	d.close()
-	ps, op := &s.pass, d.ops[0]
-	ps.journal = nil
-	ps.lv = ps.base
-	ch := d.room.keystroke(&s.spot, op)
+// commitTyping is Commit for such a change. There is little left to be asked about it, so it takes a fraction of the time. On error
+// nothing has happened.
+func (d *draft) commitTyping(s *State) (Accepted, error) {
+	ps := &s.pass
+	ch := d.room.typing(&s.spot, d)
 	ch.Actor, ch.Seq, ch.Time = ps.actor, ps.first, d.time
 	if !d.alone {
 		ch.Refs = d.room.refs(s, ps.actor)
 	}
-	a := s.chains.author(ch, s.Heads())
-	if op.Code == CodeTextInsert {
-		s.spot.insert(ps, op.Pos, op.Len, op.Text)
-	} else {
-		s.spot.delete(ps, op.Pos, op.Len)
+	if !ch.isShort() {
+		if err := ch.Validate(); err != nil {
+			return Accepted{}, err
+		}
 	}
+	// Nothing below can fail.
+	ps.journal = nil
+	ps.lv = ps.base + causal.LV(d.shown)
+	typed := string(d.typed)
+	for i := range d.put {
+		op := &d.put[i]
+		if op.code == CodeTextInsert {
+			s.spot.insert(ps, op.pos, op.n, typed[op.from:op.to])
+		} else {
+			s.spot.delete(ps, op.pos, op.n)
+		}
+		ps.lv += causal.LV(op.n)
+	}
+	a := s.chains.author(ch, s.Heads())
 	s.applied.Take(s.graph, a.Span)
 	d.wrote(&a)
-	d.ops, d.len = d.ops[:0], 0
-	d.texts.reset()
-	return a
+	return a, nil
+}
+
+// isShort reports whether c, made by a transaction at a spot, is surely valid.
+func (c *Change) isShort() bool {
+	g := &c.Groups[0]
+	return len(g.Ops) <= inlineOps && len(c.Refs) <= 8 && g.Len < 1<<31 && c.Seq < MaxSeq-1<<31
 }
 
 // do applies an op and returns its first local version.
@@ -142,16 +137,25 @@ func (tx *Tx) do(op *Op) causal.LV {
 	tx.play()
 	d := &tx.s.draft
 	d.ops = append(d.ops, op)
-	d.len += op.Len
 	return tx.playNext()
 }
 
 // play applies the ops that were put off.
 func (tx *Tx) play() {
-	for d := &tx.s.draft; d.played < len(d.ops); {
-		d.close()
+	d := &tx.s.draft
+	d.write(tx.s.spot.path)
+	for d.played < len(d.ops) {
 		tx.playNext()
 	}
+}
+
+// write makes those that were put off ops of path, which is the spot's.
+func (d *draft) write(path Path) {
+	typed := string(d.typed)
+	for _, p := range d.put {
+		d.ops = append(d.ops, &Op{Code: p.code, Path: path, Pos: p.pos, Len: p.n, Text: typed[p.from:p.to]})
+	}
+	d.put, d.typed = d.put[:0], d.typed[:0]
 }
 
 // playNext applies the next op and returns its first local version.
@@ -170,58 +174,40 @@ func (tx *Tx) playNext() causal.LV {
 	return ps.lv
 }
 
-// close completes the last op: none joins it any more.
-func (d *draft) close() {
-	if len(d.typed) > 0 {
-		d.ops[len(d.ops)-1].Text = string(d.typed)
-		d.typed = d.typed[:0]
-	}
-}
-
 // putOff writes an op on the text at the spot, to be applied later.
 func (tx *Tx) putOff(code Code, pos, n int, text string) {
 	d := &tx.s.draft
-	if d.played == len(d.ops) {
+	last := len(d.put) - 1
+	if last < 0 {
 		d.textLen = tx.s.spot.text.rope.Len()
-	} else if d.join(d.ops[len(d.ops)-1], code, pos, n, text) {
-		return
 	}
-	d.close()
-	op := d.texts.op()
-	op.Code, op.Path, op.Pos, op.Len, op.Text = code, tx.s.spot.path, pos, n, text
-	d.ops = append(d.ops, op)
-	d.grow(code, n)
-}
-
-// grow counts what an op that is put off adds.
-func (d *draft) grow(code Code, n int) {
-	d.len += n
+	d.typed = append(d.typed, text...)
 	if code == CodeTextDelete {
-		n = -n
+		d.textLen -= n
+	} else {
+		d.textLen += n
 	}
-	d.textLen += n
+	if last < 0 || !d.put[last].join(code, pos, n) {
+		d.put = append(d.put, putOp{code: code, pos: pos, n: n, from: len(d.typed) - len(text)})
+		last++
+	}
+	d.put[last].to = len(d.typed)
 }
 
-// join makes last, which was put off, do what the next op does too, if that is the same as doing one after the other.
-func (d *draft) join(last *Op, code Code, pos, n int, text string) bool {
+// join makes p do what the next op does too, if that is the same as doing one after the other.
+func (p *putOp) join(code Code, pos, n int) bool {
 	switch {
-	case last.Code != code:
+	case p.code != code:
 		return false
 	case code == CodeTextDelete:
-		if pos > last.Pos || pos+n < last.Pos {
+		if pos > p.pos || pos+n < p.pos {
 			return false
 		}
-		last.Pos = pos
-	case pos != last.Pos+last.Len:
+		p.pos = pos
+	case pos != p.pos+p.n:
 		return false
-	default:
-		if len(d.typed) == 0 {
-			d.typed = append(d.typed, last.Text...)
-		}
-		d.typed = append(d.typed, text...)
 	}
-	last.Len += n
-	d.grow(code, n)
+	p.n += n
 	return true
 }
 
