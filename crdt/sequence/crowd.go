@@ -36,7 +36,7 @@ func (t *tracker) gather(g *causal.Graph, at, end place, left, right causal.LV) 
 	for q := at; q != end; q = t.tree.after(q) {
 		ref := t.tree.ref(q)
 		if o := &t.origins[ref]; o.left == left && o.right == right {
-			c.add(g, t, ref)
+			c.add(member{g.Dot(t.tree.spans[ref].id), ref})
 		}
 	}
 	if t.crowds == nil {
@@ -64,12 +64,8 @@ func (c *crowd) before(d causal.Dot) int32 {
 	return none
 }
 
-// add makes a span a member. On nil it does nothing.
-func (c *crowd) add(g *causal.Graph, t *tracker, ref int32) {
-	if c == nil {
-		return
-	}
-	m := member{g.Dot(t.tree.spans[ref].id), ref}
+// add adds a member.
+func (c *crowd) add(m member) {
 	i, j := c.find(m.dot)
 	if len(c.stretches) == 0 {
 		c.stretches = append(c.stretches, nil)

@@ -11,7 +11,14 @@
 // the op itself, for the price of appending to a log. Where branches meet,
 // the event graph walker replays the ops since the last version that everybody
 // shared on a temporary tree that orders elements as FugueMax does, and throws the
-// tree away afterwards.
+// tree away once so much came after it that another would cost no more.
+//
+// What it costs: an op that saw everything extends a run of the log, or starts one. A log at rest, and all but the
+// end of a long one, is packed into about 3 bytes a run. On the tree an op costs a search, and going from one author's version
+// to another's as much as there are spans that the two differ in: the steps of the ops lead to these without a
+// search, and a leaf hands all changes of its width up at once. Where many insert at one place an index
+// of siblings spares looking at each. How far there is to go depends on the order in which ops come,
+// which is causal.Order's to choose.
 //
 // The order, said directly: an element is a right child of the element to its left, as its
 // author saw them, or, if that had right children in the author's version already, a left child of

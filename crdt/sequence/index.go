@@ -25,11 +25,6 @@ type idChunk struct {
 	refs [chunkCap]int32
 }
 
-func (x *idIndex) reset() {
-	clear(x.chunks)
-	x.firsts, x.chunks = x.firsts[:0], x.chunks[:0]
-}
-
 // chunk returns the number of the chunk that holds the greatest key not above id, -1 if
 // all keys are above it.
 func (x *idIndex) chunk(id causal.LV) int {

@@ -189,7 +189,9 @@ func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left 
 			w = t.tree.before(end)
 		}
 		ref := t.add(q, lv, n, left, right)
-		among.add(g, t, ref)
+		if among != nil {
+			among.add(member{g.Dot(lv), ref})
+		}
 		return int(w.merged), ref
 	}
 	from, met, scanning := at, 0, false
@@ -206,7 +208,7 @@ scan:
 		o := &t.origins[ref]
 		if o.left == left {
 			switch c := t.compareRight(o.right, right); {
-			case c == 0 && g.Dot(lv).Compare(g.Dot(t.tree.spans[ref].id)) < 0:
+			case c == 0 && g.CompareDots(lv, t.tree.spans[ref].id) < 0:
 				break scan
 			default:
 				scanning = c < 0
@@ -224,13 +226,11 @@ scan:
 	}
 	if met > crowdFrom && among == nil {
 		among = t.gather(g, at, end, left, right)
-		q := p // adding to the crowd moves nothing
-		ref := t.add(q, lv, n, left, right)
-		among.add(g, t, ref)
-		return merged, ref
 	}
 	ref := t.add(p, lv, n, left, right)
-	among.add(g, t, ref)
+	if among != nil {
+		among.add(member{g.Dot(lv), ref})
+	}
 	return merged, ref
 }
 
