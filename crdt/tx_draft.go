@@ -120,7 +120,12 @@ func (d *draft) commitTyping(s *State) (Accepted, error) {
 		}
 		ps.lv += causal.LV(op.n)
 	}
-	a := s.chains.author(ch, s.Heads())
+	var a Accepted
+	if d.alone {
+		a = s.chains.authorNext(ch)
+	} else {
+		a = s.chains.author(ch, s.Heads())
+	}
 	s.applied.Take(s.graph, a.Span)
 	d.wrote(&a)
 	return a, nil

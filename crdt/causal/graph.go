@@ -104,6 +104,15 @@ func (g *Graph) lastRun(i ActorIndex) *run {
 	return &g.runs[list[len(list)-1]]
 }
 
+// Continue is Add for n > 0 more ops of the actor whose op is the last of g, and who has seen no more than that since.
+func (g *Graph) Continue(n int) Span {
+	r := &g.runs[len(g.runs)-1]
+	span := Span{r.End, r.End + LV(n)}
+	r.End = span.End
+	g.heads[len(g.heads)-1] = span.End - 1 // the last op was a head, the last one
+	return span
+}
+
 // Add appends n ops of actor, the first of which is numbered seq and saw
 // parents, and returns their local versions. Parents that are in another's history are
 // dropped. The actor's own previous op is a parent whether named or not. Add
@@ -118,10 +127,7 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 	if k := len(g.runs); k > 0 && (len(parents) == 0 || len(parents) == 1 && parents[0] == start-1) {
 		r := &g.runs[k-1]
 		if r.seq+Seq(r.Len()) == seq && g.actors[r.actor] == actor {
-			// The actor goes on where it and the graph stopped: its run grows. Its last op was a head, the last one.
-			r.End = span.End
-			g.heads[len(g.heads)-1] = span.End - 1
-			return span, nil
+			return g.Continue(n), nil // the actor goes on where it and the graph stopped: its run grows
 		}
 	}
 	last, own := Seq(0), LV(-1)
