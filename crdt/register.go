@@ -49,8 +49,14 @@ func (c *registerContent) save(ps *pass) {
 
 // value returns the value shown: nil if there is no put.
 func (c *registerContent) value(s *State) Value {
+	p, _ := c.shown(s)
+	return p.value
+}
+
+// shown returns the put that is shown, and false if there is none.
+func (c *registerContent) shown(s *State) (put, bool) {
 	if len(c.puts) == 0 {
-		return Value{}
+		return put{}, false
 	}
 	best := c.puts[0]
 	for _, p := range c.puts[1:] {
@@ -58,7 +64,7 @@ func (c *registerContent) value(s *State) Value {
 			best = p
 		}
 	}
-	return best.value
+	return best, true
 }
 
 // all returns the puts, the one shown first, then by latest.

@@ -51,6 +51,8 @@ func (c *setContent) put(ps *pass, v Value, adds []causal.LV) {
 
 func (c *setContent) has(v Value) bool { return len(c.members[v]) > 0 }
 
+func (c *setContent) addsOf(v Value) []causal.LV { return c.members[v] }
+
 func (c *setContent) elements() []Value {
 	out := make([]Value, 0, len(c.members))
 	for v := range c.members {
@@ -135,6 +137,8 @@ func (c *rwSetContent) put(ps *pass, v Value, m rwMember) {
 
 func (c *rwSetContent) has(v Value) bool { return len(c.member(v).adds) > 0 }
 
+func (c *rwSetContent) addsOf(v Value) []causal.LV { return c.member(v).adds }
+
 // known returns the values that were added or removed, in order.
 func (c *rwSetContent) known() []Value {
 	out := make([]Value, 0, len(c.members))
@@ -170,6 +174,8 @@ type memberContent interface {
 	// clear removes all members; before is called with every value that may cease to be one.
 	clear(ps *pass, before func(Value))
 	has(v Value) bool
+	// addsOf returns the adds that make v a member, none if it is not.
+	addsOf(v Value) []causal.LV
 	elements() []Value
 }
 

@@ -108,7 +108,7 @@ type Stretch struct {
 }
 
 // Compare calls yield with all elements that two versions differ in and those between and around them, in
-// document order, until yield returns false. If whole all elements have names; the cost is then that of the
+// document order, until yield returns false. If whole all elements there ever were are given, and have names; the cost is then that of the
 // whole log, and otherwise of what happened since the versions were one. That the versions are
 // closed, and hold whatever their ops saw, is not required: an op that is lacked is as if it had not been made, but that
 // later ones keep their places.
@@ -133,7 +133,7 @@ func (s *Sequence) Compare(g *causal.Graph, a, b []causal.Span, whole bool, yiel
 		yield(Stretch{LV: firstOld, N: s.length, A: true, B: true})
 		return
 	}
-	if len(a) > 0 && len(b) > 0 && a[len(a)-1].End >= end && b[len(b)-1].End >= end {
+	if !whole && len(a) > 0 && len(b) > 0 && a[len(a)-1].End >= end && b[len(b)-1].End >= end {
 		end = max(a[len(a)-1].Start, b[len(b)-1].Start) // what comes after is in neither
 	}
 	t := s.replayed(g, low, end)
@@ -179,6 +179,7 @@ type cell struct {
 
 // cells appends all elements of t in document order. lacks is what the seen version lacks.
 func (t *tracker) cells(lacks []causal.Span, out []cell) []cell {
+	joins := false // the next to the last one
 	for leaf := t.tree.first; leaf != none; leaf = t.tree.leaves[leaf].next {
 		l := &t.tree.leaves[leaf]
 		for _, ref := range l.refs[:l.n] {
@@ -187,11 +188,12 @@ func (t *tracker) cells(lacks []causal.Span, out []cell) []cell {
 			c := cell{id: span.id, n: int(span.n), shown: o.seen == 1 && !contains(lacks, span.id)}
 			if o.moved != 0 {
 				c.id = t.moved[o.moved-1].slots[0].id
-			} else if k := len(out) - 1; k >= 0 && out[k].shown == c.shown && out[k].id+causal.LV(out[k].n) == c.id {
+			} else if k := len(out) - 1; joins && out[k].shown == c.shown && out[k].id+causal.LV(out[k].n) == c.id {
 				out[k].n += c.n
 				continue
 			}
 			out = append(out, c)
+			joins = o.moved == 0
 		}
 	}
 	return out
