@@ -241,6 +241,7 @@ func (s *Store) revive() {
 		return
 	}
 	s.rep, s.unreadable = rep, nil
+	s.undo = crdt.UndoStack{} // some of its changes may not have been made
 	s.ring.reset(rep.Chains().Graph().Len())
 	now := s.node.now()
 	rep.SetGossip(s.topic != nil)

@@ -50,6 +50,7 @@ type Store struct {
 	known      map[crdt.Device]struct{} // devices that have proved membership, at some time
 	refused    map[crdt.Device]struct{} // peers from the ticket that do not hold s
 	topic      *topic                   // nil: changes are pushed
+	undo       crdt.UndoStack           // the changes of this process
 	ring       ring
 	changed    chan struct{} // closed, and replaced, when something was shown or acknowledged
 
@@ -202,6 +203,7 @@ func (s *Store) UpdateMany(ctx context.Context, fn func(author AuthorOps) error)
 				err = fmt.Errorf("%w: %w", ErrUnknownVersion, err)
 			}
 			if err == nil && !dot.IsZero() {
+				s.undo.Did(dot)
 				s.node.metrics.updates.Inc()
 			}
 			return dot, err
@@ -209,7 +211,19 @@ func (s *Store) UpdateMany(ctx context.Context, fn func(author AuthorOps) error)
 	})
 }
 
+// update makes a change that can be undone.
 func (s *Store) update(ctx context.Context, commit func(*replica.Replica) (crdt.Dot, error)) (crdt.Dot, error) {
+	return s.commit(ctx, func(r *replica.Replica) (crdt.Dot, error) {
+		dot, err := commit(r)
+		if err == nil && !dot.IsZero() {
+			s.undo.Did(dot)
+		}
+		return dot, err
+	})
+}
+
+// commit makes a change.
+func (s *Store) commit(ctx context.Context, commit func(*replica.Replica) (crdt.Dot, error)) (crdt.Dot, error) {
 	var dot crdt.Dot
 	err := s.do(ctx, func(r *replica.Replica) error {
 		if s.fault != nil {
