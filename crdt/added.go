@@ -147,7 +147,7 @@ func (c *Chains) addTyping(l *link, parents []causal.LV) {
 		n := k.len()
 		if n < adoptFrom && k.bare == nil {
 			for i := range k.hashes {
-				in, j := c.infos.add(&k.hashes[i], k.span(i), k.time(i), k.effective(i))
+				in, j := c.infos.add(&k.hashes[i], k.span(i), k.time(i), k.effective(i), ai)
 				in.setCount(j, ai, before, typedBytes)
 				before = in.count(j)
 			}

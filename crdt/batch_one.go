@@ -16,32 +16,42 @@ type batchWithOne struct {
 }
 
 // batchOfOne is BatchOf for one change, as it is sent the moment it is made.
-func (c *Chains) batchOfOne(ch *Change) *Batch {
+func (c *Chains) batchOfOne(ch *Change) (*Batch, error) {
 	room := new(batchWithOne)
 	b := &room.batch
 	b.single, b.parts, b.Context = room.single[:0], room.parts[:0], room.context[:0]
 	b.Append(ch)
 	if ch.Seq > 1 {
-		b.Context = append(b.Context, c.anchor(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1}))
+		a, err := c.anchor(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1})
+		if err != nil {
+			return nil, err
+		}
+		b.Context = append(b.Context, a)
 	}
 	for _, d := range ch.Refs {
 		if d.Seq > 0 {
-			b.Context = append(b.Context, c.anchor(d))
+			a, err := c.anchor(d)
+			if err != nil {
+				return nil, err
+			}
+			b.Context = append(b.Context, a)
 		}
 	}
 	if len(b.Context) > 1 {
 		slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	}
 	b.Sigs = c.keptSigs(ch.Actor, ch.Seq, ch.Seq+causal.Seq(ch.Len()))
-	return b
+	return b, nil
 }
 
-// anchor returns the change whose last op is d as what a batch builds on.
-func (c *Chains) anchor(d causal.Dot) Anchor {
+// anchor returns the change whose last op is d as what a batch builds on. Its hash may have to be computed again, which fails
+// if the source does.
+func (c *Chains) anchor(d causal.Dot) (Anchor, error) {
 	i, ok := c.findEnd(d)
 	if !ok {
 		panic(fmt.Sprintf("crdt: batch builds on %s, which is not held", d))
 	}
 	k, j := c.infos.at(i)
-	return Anchor{Tip: Tip{Actor: d.Actor, Seq: d.Seq, Hash: k.hashes[j]}, Time: k.time(j)}
+	hash, err := c.hash(k, j)
+	return Anchor{Tip: Tip{Actor: d.Actor, Seq: d.Seq, Hash: hash}, Time: k.time(j)}, err
 }

@@ -59,7 +59,8 @@ type Chains struct {
 	digest Hash
 	fresh  bool // digest is that of the tips
 
-	unhashed bool // see AddUnhashed
+	unhashed bool   // see AddUnhashed
+	source   Source // of changes that rest; see Rest
 	checker  checker
 }
 
@@ -143,9 +144,19 @@ func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
 
 // tip returns the Tip that ends in change i.
 func (c *Chains) tip(i int) Tip {
+	t, err := c.tipAt(i)
+	if err != nil {
+		panic(err) // the last change of an actor has its hash, whatever rests
+	}
+	return t
+}
+
+// tipAt is tip for any change: its hash may have to be computed again, which fails if the source does.
+func (c *Chains) tipAt(i int) (Tip, error) {
 	k, j := c.infos.at(i)
 	d := c.graph.Dot(k.span(j).End - 1)
-	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: k.hash(j)}
+	hash, err := c.hash(k, j)
+	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: hash}, err
 }
 
 // Tips returns the ends of all chains, sorted by actor, in a new slice.
@@ -171,23 +182,30 @@ func (c *Chains) Digest() Hash {
 	return c.digest
 }
 
-// HashAt returns the hash of the change whose last op is d, and false if c holds none.
+// HashAt returns the hash of the change whose last op is d, and false if c holds none. It may be computed again (see Rest);
+// if the source fails, the answer is false as well.
 func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
 	i, ok := c.findEnd(d)
 	if !ok {
 		return Hash{}, false
 	}
 	k, j := c.infos.at(i)
-	return k.hash(j), true
+	hash, err := c.hash(k, j)
+	return hash, err == nil
 }
 
-// ChangeAt returns the change that lv, which must be in the graph, is an op of.
+// ChangeAt returns the change that lv, which must be in the graph, is an op of. Its Hash may be computed again (see Rest);
+// if the source fails, it is zero.
 func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
 	k, i := c.infos.at(c.change(lv))
 	span := k.span(i)
 	dot := c.graph.Dot(span.End - 1)
 	_, signed := c.Signature(dot)
-	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Hash: k.hash(i), Signed: signed}
+	hash, err := c.hash(k, i)
+	if err != nil {
+		hash = Hash{}
+	}
+	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Hash: hash, Signed: signed}
 }
 
 // Later reports whether op a is later than op b: by effective time, then actor, seq and
@@ -229,15 +247,14 @@ func (c *Chains) append(a *Accepted, parents []causal.LV) {
 		before = c.count(ch.last)
 	}
 	ch.last, ch.next = i, a.Seq+causal.Seq(a.Span.Len())
-	k, j := c.infos.add(&a.Hash, a.Span, a.Time, a.Effective)
+	k, j := c.infos.add(&a.Hash, a.Span, a.Time, a.Effective, ai)
 	k.setCount(j, ai, before, a.wireSize())
 	for i := range a.Refs {
 		if a.Refs[i].Seq == 0 {
 			continue
 		}
 		if at, ok := c.findEnd(a.Refs[i]); ok {
-			k, j := c.infos.at(at)
-			k.setNeeded(j)
+			c.need(at)
 		}
 	}
 }
@@ -296,7 +313,8 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		prev = GenesisHash(c.store, ch.Actor)
 	} else {
 		k, i := c.infos.at(own.last)
-		prev, prevTime = k.hashes[i], k.time(i)
+		prev, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
+		prevTime = k.time(i)
 		last := k.span(i).End - 1
 		if !slices.Contains(parents, last) {
 			parents = append(slices.Clone(parents), last)

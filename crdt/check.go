@@ -68,6 +68,8 @@ func (k *Checked) Len() int { return k.changes }
 //   - *ForkError: b continues a chain that is not the one held;
 //   - *MissingError: b builds on changes that are not held;
 //   - wrapping ErrInvalid: b breaks a rule that takes its causal history to tell.
+//
+// or, while changes rest, one of their source.
 func (c *Chains) Check(b *Batch, verify Verify) (*Checked, error) {
 	if c.unhashed {
 		panic("crdt: check a batch against chains without hashes")
@@ -402,7 +404,11 @@ func (k *checker) checkHeld() error {
 			k.missing = append(k.missing, a.Dot())
 			continue
 		}
-		if ours := c.tip(at); ours != a.Tip && !k.bare {
+		ours, err := c.tipAt(at)
+		if err != nil {
+			return err
+		}
+		if ours != a.Tip && !k.bare {
 			k.noteFork(ours, a.Tip, k.anchors[i].by)
 			continue
 		}
@@ -417,28 +423,30 @@ func (k *checker) checkHeld() error {
 			continue
 		}
 		// A change binds all before it, so mostly the last one that may be held tells for all.
-		if theirs, same := k.compare(ba, min(last, ba.next-1)); same {
+		ours, theirs, err := k.compare(ba, min(last, ba.next-1))
+		if err == nil && ours == theirs {
 			ba.held = theirs.Seq + 1
 			continue
 		}
-		for seq := ba.first; ; seq = ba.held {
-			theirs, same := k.compare(ba, seq)
-			if !same {
-				at, _ := c.find(causal.Dot{Actor: ba.Actor, Seq: seq})
-				k.noteFork(c.tip(at), theirs, ba.Actor)
+		for seq := ba.first; err == nil; seq = ba.held {
+			if ours, theirs, err = k.compare(ba, seq); err == nil && ours != theirs {
+				k.noteFork(ours, theirs, ba.Actor)
 				break
 			}
 			ba.held = theirs.Seq + 1
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// compare returns the change of an actor in the batch that has the op seq, and whether it is the one held.
-func (k *checker) compare(ba *batchActor, seq causal.Seq) (theirs Tip, same bool) {
-	theirs = k.links[k.linkOf(ba, seq)].tipAt(ba.Actor, seq)
+// compare returns the changes held and in the batch that have the op seq of an actor.
+func (k *checker) compare(ba *batchActor, seq causal.Seq) (ours, theirs Tip, err error) {
 	at, _ := k.c.find(causal.Dot{Actor: ba.Actor, Seq: seq})
-	return theirs, theirs == k.c.tip(at)
+	ours, err = k.c.tipAt(at)
+	return ours, k.links[k.linkOf(ba, seq)].tipAt(ba.Actor, seq), err
 }
 
 func (k *checker) noteFork(ours, theirs Tip, by causal.Actor) {

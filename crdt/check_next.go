@@ -19,7 +19,7 @@ func (k *checker) checkNext(verify Verify) bool {
 		return false
 	}
 	in, i := c.infos.at(own.last)
-	if in.hashes[i] != before.Hash || in.time(i) != before.Time {
+	if hash, err := c.hash(in, i); err != nil || hash != before.Hash || in.time(i) != before.Time {
 		return false
 	}
 	end := ch.Seq + causal.Seq(ch.Len())

@@ -50,7 +50,11 @@ func (c *Chains) Cut(src Source, missing []causal.Span, maxBytes, maxChanges int
 		if len(taken) == 0 {
 			return nil, missing, nil
 		}
-		if b := c.BatchOf(taken); b.fits() {
+		b, err := c.batchOf(taken)
+		if err != nil {
+			return nil, missing, err
+		}
+		if b.fits() {
 			return b, causal.Subtract(missing, spansOf(taken)), nil
 		}
 		// The context of so many deps, or their signatures, take too much.
@@ -317,7 +321,18 @@ func contains(spans []causal.Span, lv causal.LV) bool {
 // BatchOf returns the batch of the given changes, which c holds: in causal order and,
 // for each actor, without gaps. Context and signatures come from c: the last one of each actor, and
 // those that are kept for good. A receiver takes the batch only if each actor's last change here is signed.
+//
+// Nothing that the batch builds on may rest, unless it is the last change of its actor or another's change depends on it: use Cut for
+// what is old.
 func (c *Chains) BatchOf(changes []Accepted) *Batch {
+	b, err := c.batchOf(changes)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func (c *Chains) batchOf(changes []Accepted) (*Batch, error) {
 	if len(changes) == 1 {
 		return c.batchOfOne(changes[0].Change)
 	}
@@ -350,14 +365,18 @@ func (c *Chains) BatchOf(changes []Accepted) *Batch {
 		}
 	}
 	for d := range outside {
-		b.Context = append(b.Context, c.anchor(d))
+		a, err := c.anchor(d)
+		if err != nil {
+			return nil, err
+		}
+		b.Context = append(b.Context, a)
 	}
 	slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	slices.SortFunc(actors, causal.Actor.Compare)
 	for _, a := range actors {
 		b.Sigs = append(b.Sigs, c.keptSigs(a, parts[a].first, parts[a].next)...)
 	}
-	return b
+	return b, nil
 }
 
 // spansOf returns what changes cover, which are in LV order.

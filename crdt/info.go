@@ -31,28 +31,34 @@ type infoChunk struct {
 	base       int64    // Times are given less this
 	times      []uint32
 	late       []EffectiveTime // nil while each follows from the Time alone
-	// before and counts say what of its actor comes before each change. While counts is nil all are of one actor and count as
-	// typed ones: only the first is given.
+	// before and counts say what of its actor there is before the first change, and up to each one. While counts is nil all are of one
+	// actor and count as typed ones.
 	before changeCount
 	counts []changeCount
-	actor  causal.ActorIndex
-	needed []uint64 // bits of changes that another actor's change depends on; nil while there is none
+	actor  causal.ActorIndex // of the first change
+	mixed  bool              // and not of all
+	needed []uint64          // bits of changes that another actor's change depends on; nil while there is none
 	// bare holds the changes themselves if they were not hashed (see AddUnhashed): the columns above are nil then, and what they would
 	// say is computed when asked for. after is the greatest effective time before them, alone that there is none.
 	bare  *keystrokes
 	after EffectiveTime
 	alone bool
+	// rested is what is left of hashes and times; see Rest.
+	rested *restedChunk
 }
 
 // len returns the number of changes.
 func (k *infoChunk) len() int {
-	if k.bare != nil {
+	switch {
+	case k.bare != nil:
 		return k.bare.n
+	case k.rested != nil:
+		return k.rested.n
 	}
 	return len(k.hashes)
 }
 
-// hash returns the hash of change i, zero if it was not computed.
+// hash returns the hash of change i, zero if it was not computed. k does not rest.
 func (k *infoChunk) hash(i int) Hash {
 	if k.bare != nil {
 		return Hash{}
@@ -102,15 +108,21 @@ func (k *infoChunk) setEffective(i int, e EffectiveTime) {
 }
 
 func (k *infoChunk) time(i int) int64 {
-	if k.bare != nil {
-		return k.bare.timeOf(i)
+	switch {
+	case k.bare != nil:
+		return timeOf(k.bare.time, k.bare.times.reader(), i)
+	case k.rested != nil:
+		return timeOf(k.rested.time, timeReader{enc: k.rested.times}, i)
 	}
 	return k.base + int64(k.times[i])
 }
 
 func (k *infoChunk) effective(i int) EffectiveTime {
-	if k.bare != nil {
-		return k.bare.effectiveOf(i, k.after, k.alone)
+	switch {
+	case k.bare != nil:
+		return effectiveAt(k.bare.time, k.bare.times.reader(), effectiveOf(k.bare.time, k.after, k.alone), i)
+	case k.rested != nil:
+		return effectiveAt(k.rested.time, timeReader{enc: k.rested.times}, k.rested.first, i)
 	}
 	if k.late != nil {
 		return k.late[i]
@@ -128,7 +140,7 @@ func (k *infoChunk) span(i int) causal.Span {
 	if k.starts != nil {
 		s.Start = k.start + causal.LV(k.starts[i])
 	}
-	if i+1 == len(k.hashes) {
+	if i+1 == k.len() {
 		s.End = k.end
 	} else if k.starts != nil {
 		s.End = k.start + causal.LV(k.starts[i+1])
@@ -143,7 +155,7 @@ func (k *infoChunk) find(lv causal.LV) int {
 		return k.bare.changeOf(int(off))
 	}
 	if k.starts == nil {
-		return min(int(off), len(k.hashes)-1)
+		return min(int(off), k.len()-1)
 	}
 	return sort.Search(len(k.starts), func(i int) bool { return causal.LV(k.starts[i]) > off }) - 1
 }
@@ -162,6 +174,7 @@ func (k *infoChunk) setCount(i int, actor causal.ActorIndex, before changeCount,
 	if i == 0 {
 		k.actor, k.before = actor, before
 	}
+	k.mixed = k.mixed || k.actor != actor
 	small := size <= 2*typedBytes
 	if k.counts == nil {
 		if small && k.actor == actor {
@@ -210,13 +223,14 @@ func (t *infoTable) find(lv causal.LV) int {
 	return k.first + k.find(lv)
 }
 
-// add adds a change with the given ops, and returns its chunk and its index there.
-func (t *infoTable) add(hash *Hash, span causal.Span, time int64, effective EffectiveTime) (*infoChunk, int) {
+// add adds a change of an actor with the given ops, and returns its chunk and its index there.
+func (t *infoTable) add(hash *Hash, span causal.Span, time int64, effective EffectiveTime, actor causal.ActorIndex) (*infoChunk, int) {
 	var k *infoChunk
 	if n := len(t.chunks); n > 0 {
 		k = t.chunks[n-1]
 	}
-	if k == nil || k.bare != nil || len(k.hashes) >= openChunk || !k.fits(span.Start, time) {
+	if k == nil || k.bare != nil || k.rested != nil || len(k.hashes) >= openChunk || !k.fits(span.Start, time) ||
+		len(k.hashes) >= restLeast && !k.mixed && k.actor != actor {
 		k = &infoChunk{first: t.len, start: span.Start, base: time - math.MaxInt32}
 		if t.len >= openChunk {
 			k.hashes, k.times = make([]Hash, 0, openChunk), make([]uint32, 0, openChunk) // no more copying while it grows

@@ -307,42 +307,6 @@ func (t *keystrokes) changes(yield func(*Change) bool) bool {
 	return true
 }
 
-// timeOf returns the Time of change i.
-func (t *keystrokes) timeOf(i int) int64 {
-	time, r := t.time, t.times.reader()
-	for ; i > 0; i-- {
-		time += r.next()
-	}
-	return time
-}
-
-// effectiveOf returns the effective time of change i, given the greatest before the first, or that it has none.
-func (t *keystrokes) effectiveOf(i int, after EffectiveTime, alone bool) EffectiveTime {
-	time, r := t.time, t.times.reader()
-	after = effectiveOf(time, after, alone)
-	for i > 0 {
-		delta := r.next()
-		i--
-		time += delta
-		after = effectiveOf(time, after, false)
-		// While the pace stays the same, a step is like the one before.
-		n := min(r.repeat, uint64(i))
-		switch {
-		case delta <= 0:
-			time += int64(n) * delta
-			after += EffectiveTime(n)
-		case after == EffectiveTime(time)<<16:
-			time += int64(n) * delta
-			after = EffectiveTime(time) << 16
-		default:
-			continue
-		}
-		r.repeat -= n
-		i -= int(n)
-	}
-	return after
-}
-
 // dots returns where the dots of change i start and end, counted from the first of t.
 func (t *keystrokes) dots(i int) (from, to int) {
 	for j := range t.runs {

@@ -64,8 +64,10 @@ func typeTogether(t *rapid.T, most int) *holder {
 	h := newHolder()
 	writers := make([]typistAtWork, 3)
 	actor := 0
-	for range rapid.IntRange(1, most).Draw(t, "changes") {
-		if rapid.IntRange(0, 15).Draw(t, "hand over") == 0 {
+	alone := rapid.SampledFrom([]int{0, 0, most / 2}).Draw(t, "alone") // so many changes of the first one come first
+	n := rapid.IntRange(1, most).Draw(t, "changes")
+	for i := range max(n, alone) {
+		if i >= alone && rapid.IntRange(0, 15).Draw(t, "hand over") == 0 {
 			actor = rapid.IntRange(0, len(writers)-1).Draw(t, "actor")
 		}
 		parents := slices.Clone(h.graph.Heads())

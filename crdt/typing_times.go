@@ -104,3 +104,38 @@ func readUvarint(b []byte) (v uint64, rest []byte, ok bool) {
 
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
 func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
+
+// timeOf returns the Time of change i of a row, the first of which is made at time; r has the differences.
+func timeOf(time int64, r timeReader, i int) int64 {
+	for ; i > 0; i-- {
+		time += r.next()
+	}
+	return time
+}
+
+// effectiveAt returns the effective time of change i of a row that depends on nothing else, the first of which is made at time and has
+// the effective time first; r has the differences.
+func effectiveAt(time int64, r timeReader, first EffectiveTime, i int) EffectiveTime {
+	after := first
+	for i > 0 {
+		delta := r.next()
+		i--
+		time += delta
+		after = effectiveOf(time, after, false)
+		// While the pace stays the same, a step is like the one before.
+		n := min(r.repeat, uint64(i))
+		switch {
+		case delta <= 0:
+			time += int64(n) * delta
+			after += EffectiveTime(n)
+		case after == EffectiveTime(time)<<16:
+			time += int64(n) * delta
+			after = EffectiveTime(time) << 16
+		default:
+			continue
+		}
+		r.repeat -= n
+		i -= int(n)
+	}
+	return after
+}
