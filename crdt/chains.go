@@ -35,13 +35,12 @@ type Accepted struct {
 	Hash      Hash
 }
 
-// ChangeInfo is what a Chains remembers of a change: all but its ops and deps.
+// ChangeInfo is what a Chains remembers of a change: all but its ops, its deps and its hash, for which see HashAt.
 type ChangeInfo struct {
 	Span      causal.Span
 	Dot       causal.Dot // of its last op
 	Time      int64
 	Effective EffectiveTime
-	Hash      Hash
 	Signed    bool // a signature at this very change is held
 }
 
@@ -194,18 +193,25 @@ func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
 	return hash, err == nil
 }
 
-// ChangeAt returns the change that lv, which must be in the graph, is an op of. Its Hash may be computed again (see Rest);
-// if the source fails, it is zero.
+// Holds reports whether t is the end of a change that c holds. Its hash may have to be computed again (see Rest), which fails if
+// the source does.
+func (c *Chains) Holds(t Tip) (bool, error) {
+	i, ok := c.findEnd(t.Dot())
+	if !ok {
+		return false, nil
+	}
+	k, j := c.infos.at(i)
+	hash, err := c.hash(k, j)
+	return err == nil && hash == t.Hash, err
+}
+
+// ChangeAt returns the change that lv, which must be in the graph, is an op of.
 func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
 	k, i := c.infos.at(c.change(lv))
 	span := k.span(i)
 	dot := c.graph.Dot(span.End - 1)
 	_, signed := c.Signature(dot)
-	hash, err := c.hash(k, i)
-	if err != nil {
-		hash = Hash{}
-	}
-	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Hash: hash, Signed: signed}
+	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Signed: signed}
 }
 
 // Later reports whether op a is later than op b: by effective time, then actor, seq and

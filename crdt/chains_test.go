@@ -26,7 +26,7 @@ func TestEffectiveTime(t *testing.T) {
 			t.Errorf("change %d: %d, want %d", i, tt.a.Effective, tt.want)
 		}
 		info := h.ChangeAt(tt.a.Span.Start)
-		if want := (ChangeInfo{tt.a.Span, tt.a.Dot(), tt.a.Time, tt.want, tt.a.Hash, true}); info != want {
+		if want := (ChangeInfo{tt.a.Span, tt.a.Dot(), tt.a.Time, tt.want, true}); info != want {
 			t.Errorf("ChangeAt %+v, want %+v", info, want)
 		}
 	}

@@ -289,7 +289,8 @@ func TestMaximalDeps(t *testing.T) {
 				if d.Seq > 0 && !inside[d] && !slices.ContainsFunc(b.Context, func(a Anchor) bool { return a.Dot() == d }) {
 					lv, _ := c.graph.LV(d)
 					info := c.ChangeAt(lv)
-					b.Context = append(b.Context, Anchor{Tip{d.Actor, d.Seq, info.Hash}, info.Time})
+					hash, _ := c.HashAt(d)
+					b.Context = append(b.Context, Anchor{Tip{d.Actor, d.Seq, hash}, info.Time})
 				}
 			}
 			for _, ch := range changes {

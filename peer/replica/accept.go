@@ -31,8 +31,10 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	case err == nil, errors.As(err, &missing):
 	case errors.Is(err, crdt.ErrSignature):
 		return r.refuse(from, BadSignature, err)
-	default:
+	case errors.Is(err, crdt.ErrInvalid):
 		return r.refuse(from, Invalid, err)
+	default:
+		return fmt.Errorf("replica: check a batch of %s: %w", from, err) // the log cannot be read
 	}
 	// Nothing below can fail.
 	for _, f := range rest.forks {

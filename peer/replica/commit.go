@@ -182,8 +182,6 @@ func (r *Replica) stateAt(heads []causal.LV) (*crdt.State, error) {
 		s := r.author.at[best].state
 		for _, span := range ahead {
 			err := r.source.Changes(span, func(a crdt.Accepted) bool {
-				info := r.chains.ChangeAt(a.Span.Start)
-				a.Effective, a.Hash = info.Effective, info.Hash
 				s.ApplyQuietly(a)
 				return true
 			})

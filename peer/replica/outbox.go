@@ -108,7 +108,7 @@ type OutboxQuery struct {
 	Device causal.Device
 }
 
-// Outbox yields this device's own changes that q selects, in causal order, until yield returns false. It
+// Outbox yields this device's own changes that q selects, in causal order and without their hashes, until yield returns false. It
 // reads them from the log, and returns an error if that fails.
 func (r *Replica) Outbox(q OutboxQuery, yield func(crdt.Accepted) bool) error {
 	for _, s := range r.outbox(q.Device) {
@@ -117,8 +117,7 @@ func (r *Replica) Outbox(q OutboxQuery, yield func(crdt.Accepted) bool) error {
 			if q.Slice != "" && !slices.ContainsFunc(a.Groups, func(g crdt.Group) bool { return g.Slice == q.Slice }) {
 				return true
 			}
-			info := r.chains.ChangeAt(a.Span.Start)
-			a.Effective, a.Hash = info.Effective, info.Hash
+			a.Effective = r.chains.ChangeAt(a.Span.Start).Effective
 			stopped = !yield(a)
 			return !stopped
 		})

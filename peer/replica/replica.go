@@ -64,7 +64,7 @@ type Replica struct {
 	streamed bool      // since the last tick something new came on a stream
 	grown    causal.LV // the graph's length at the last tick
 	grownAt  int64     // and the last tick at which it was another
-	rested   bool      // the state went to rest since
+	rested   bool      // state and chains went to rest since
 	seen     uint64    // counts Connects, to tell who was here last
 	pending  crdt.Pending
 	own      ownSummary
@@ -260,7 +260,7 @@ func (r *Replica) seekDots(p *peer, gap []causal.Dot) {
 // tickStep is what a Tick takes to have passed since the last one if the clock does not tell.
 const tickStep = 100
 
-// restAfter is how long a replica may have taken in nothing before its state goes to rest, in ms: long enough that what
+// restAfter is how long a replica may have taken in nothing before its state and chains go to rest, in ms: long enough that what
 // merging needs is not built again and again between two who write to each other.
 const restAfter = 30_000
 
@@ -275,6 +275,7 @@ func (r *Replica) Tick(now int64) {
 		r.grown, r.grownAt, r.rested = n, r.now, false
 	} else if !r.rested && r.now-r.grownAt >= restAfter {
 		r.state.Rest()
+		r.chains.Rest(&r.source)
 		r.rested = true
 	}
 	r.tickForward()
