@@ -37,7 +37,11 @@ func (t *keystrokes) hash(prev Hash, before int64) []*infoChunk {
 			chunk = &infoChunk{start: at, base: c.time - math.MaxInt32, hashes: make([]Hash, 0, n), times: make([]uint32, 0, n)}
 			out = append(out, chunk)
 		}
-		chunk.add(&prev, at, c.time)
+		if chunk.starts == nil && at-chunk.start == causal.LV(len(chunk.hashes)) {
+			chunk.hashes, chunk.times = append(chunk.hashes, prev), append(chunk.times, uint32(c.time-chunk.base))
+		} else {
+			chunk.add(&prev, at, c.time)
+		}
 		at += causal.LV(c.size)
 		chunk.end = at
 	}

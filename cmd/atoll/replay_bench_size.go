@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
 )
 
 // sizeRows are the sizes of the session's history, encoded and in memory.
@@ -48,13 +49,35 @@ func (h *history) memory() (memoryUse, error) {
 	if err := checkText(r.text(), h.End); err != nil {
 		return memoryUse{}, err
 	}
-	r.state.Rest() // as a replica does that has taken in nothing for a while
+	r.state.Rest()
+	r.chains.Rest(encodedSource(batches)) // as a replica does that has taken in nothing for a while
 	all := heap()
 	r.state = nil
 	chains := heap()
 	runtime.KeepAlive(r)
 	runtime.KeepAlive(batches)
 	return memoryUse{state: all - chains, chains: chains - before}, nil
+}
+
+// encodedSource is a history encoded, as a log on disk is, from which a replica at rest reads what it does not keep.
+type encodedSource [][]byte
+
+func (s encodedSource) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
+	at := causal.LV(0)
+	for _, encoded := range s {
+		b, err := crdt.DecodeBatch(encoded)
+		if err != nil {
+			return err
+		}
+		for ch := range b.All {
+			a := crdt.Accepted{Change: ch, Span: causal.Span{Start: at, End: at + causal.LV(ch.Len())}}
+			at = a.Span.End
+			if at > span.Start && (a.Span.Start >= span.End || !yield(a)) {
+				return nil
+			}
+		}
+	}
+	return nil
 }
 
 // heap returns the bytes of the heap that are in use.
