@@ -11,11 +11,12 @@ func (c *Chains) authorNext(ch *Change) Accepted {
 	k, i := c.infos.at(own.last)
 	before := k.count(i)
 	a := Accepted{Change: ch, Effective: effectiveOf(ch.Time, k.effective(i), false)}
-	a.Hash, c.checker.buf = ch.hashWith(c.checker.buf, &k.hashes[i], k.time(i), nil)
+	prev, _ := c.hash(k, i) // the last change of an actor has its hash, whatever rests
+	a.Hash, c.checker.buf = ch.hashWith(c.checker.buf, &prev, k.time(i), nil)
 	a.Span = c.graph.Continue(ch.Len())
 	c.fresh = false
 	own.last, own.next = c.infos.len, own.next+Seq(a.Span.Len())
-	k, i = c.infos.add(&a.Hash, a.Span, ch.Time, a.Effective)
+	k, i = c.infos.add(&a.Hash, a.Span, ch.Time, a.Effective, ai)
 	k.setCount(i, ai, before, ch.wireSize())
 	return a
 }
