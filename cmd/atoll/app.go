@@ -45,7 +45,7 @@ func (a *app) commands() []commandGroup {
 			newRenameCommand(a), newForgetCommand(a)}},
 		{"state", "State:", []*cobra.Command{newGetCommand(a), newPutCommand(a), newAddCommand(a), newRemoveCommand(a), newInsertCommand(a),
 			newDeleteCommand(a), newMoveCommand(a), newMarkCommand(a), newUnmarkCommand(a), newWatchCommand(a), newConflictsCommand(a)}},
-		{"history", "History:", []*cobra.Command{newLogCommand(a), newBlameCommand(a), newDiffCommand(a)}},
+		{"history", "History:", []*cobra.Command{newLogCommand(a), newBlameCommand(a), newDiffCommand(a), newUndoCommand(a)}},
 		{"data", "Data in and out:", []*cobra.Command{newImportCommand(a), newExportCommand(a), newBackupCommand(a), newVerifyCommand(a)}},
 		{"about", "About:", []*cobra.Command{newVersionCommand(a)}},
 	}

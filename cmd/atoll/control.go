@@ -59,6 +59,7 @@ func newControl(node *peer.Node, db *storage.DB, metrics *prometheus.Registry) h
 	c.answer("GET /v1/stores/{store}/conflicts", c.conflicts)
 	c.answer("GET /v1/stores/{store}/blame", c.blame)
 	c.answer("GET /v1/stores/{store}/diff", c.diff)
+	c.answer("POST /v1/stores/{store}/undo", c.undo)
 	c.answer("POST /v1/stores/{store}/document", c.importDocument)
 	c.stream("GET /v1/stores/{store}/watch", c.watch)
 	c.stream("GET /v1/stores/{store}/log", c.log)

@@ -22,6 +22,7 @@ func TestHistory(t *testing.T) {
 			blameCommands(t, d)
 			diffCommands(t, d)
 			markCommands(t, d)
+			undoCommands(t, d)
 		})
 	}
 }
@@ -106,6 +107,47 @@ func markCommands(t *testing.T, d *device) {
 	if out := d.ok("__complete", "mark", "paper", "title", "0", "1", "bold", "--grow", ""); !strings.Contains(out, "both") {
 		t.Errorf("completing --grow offers %q", out)
 	}
+}
+
+func undoCommands(t *testing.T, d *device) {
+	d.ok("create", "draft")
+	d.fails(exitFailed, []string{"undo", "draft"}, "written nothing", "DOT")
+	d.ok("put", "draft", "text", "one two", "--kind", "text")
+	first := decode[logged](d, "log", "draft").Dot
+	d.ok("insert", "draft", "text", "3", " and")
+	out := decode[undone](d, "undo", "draft")
+	d.prints("one two", "get", "draft", "text")
+	if out.Dot == "" || out.Undone == first || out.Time == 0 {
+		t.Errorf("undo: %+v", out)
+	}
+	if out := d.ok("undo", "draft"); !strings.Contains(out, "took back") { // the undoing, that is
+		t.Errorf("undo prints %q", out)
+	}
+	d.prints("one and two", "get", "draft", "text")
+
+	d.ok("delete", "draft", "text", "0", "4")
+	d.ok("add", "draft", "visits", "5")
+	d.ok("undo", "draft", decode[logged](d, "log", "draft", "--limit", "1").Dot)
+	d.fails(exitFailed, []string{"get", "draft", "visits"}, "nothing at visits") // it made the counter too
+	logs := decodeLines[logged](d, "log", "draft")
+	d.ok("undo", "draft", logs[len(logs)-3].Dot) // the deletion
+	d.prints("one and two", "get", "draft", "text")
+
+	// What is gone already cannot be taken back.
+	d.ok("put", "draft", "title", "A")
+	title := decodeLines[logged](d, "log", "draft", "--limit", "1")[0].Dot
+	d.ok("put", "draft", "title", "B")
+	if out := decode[undone](d, "undo", "draft", title); out.Dot != "" || out.Undone != title {
+		t.Errorf("undoing what does not show: %+v", out)
+	}
+	if out := d.ok("undo", "draft", title); !strings.Contains(out, "nothing shows") {
+		t.Errorf("undoing what does not show prints %q", out)
+	}
+
+	d.fails(exitFailed, []string{"undo", "draft", strings.Repeat("ab", 40) + ":7"}, "no change abab", "atoll log")
+	d.fails(exitUsage, []string{"undo", "draft", "yesterday"}, "yesterday")
+	d.fails(exitUsage, []string{"undo", "draft", ""}, "empty DOT")
+	d.fails(exitFailed, []string{"undo", "nowhere"}, "no store")
 }
 
 func blameCommands(t *testing.T, d *device) {
