@@ -11,11 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzText edits a text by code points and by UTF-16 offsets, in and out of range and inside surrogate pairs, with
+// FuzzUnicode edits a text by code points and by UTF-16 offsets, in and out of range and inside surrogate pairs, with
 // characters of every plane, combining ones and halves of surrogate pairs, in transactions that are committed or
 // taken back, while another device does the same. The text must be what a slice of runes would be, lengths and
 // offsets those of package utf16, and what is no text refused.
-func FuzzText(f *testing.F) {
+func FuzzUnicode(f *testing.F) {
 	for seed := range uint64(48) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		data := make([]byte, 40+r.IntN(400))
