@@ -232,8 +232,7 @@ var kits = []kit{
 		given("insert two at 1", func(n int) []crdt.Op { return []crdt.Op{insert("s:list", 1, n, 50+n)} }),
 		ops("move A1 to 1", move("s:list", "A1", 1)),
 		ops("move A2 to 0, delete there", move("s:list", "A2", 0), cut("s:list", 0, 1)),
-		ops("move B1 beyond the end, A1 to 0", move("s:list", "B1", 9), move("s:list", "A1", 0)),
-		ops("delete two at 0", cut("s:list", 0, 2)),
+		ops("delete at 0, move B1 beyond the end", cut("s:list", 0, 1), move("s:list", "B1", 9)),
 	}},
 	{"raw text", []candidate{
 		given("insert two at 0", func(n int) []crdt.Op { return []crdt.Op{typed("s:text", 0, letters(n, 2))} }),
