@@ -200,7 +200,8 @@ func (d *document) add(changes []change, i int) (causal.LV, causal.History, erro
 	}
 	d.last[i] = span.End - 1
 	time := c.time
-	for _, p := range d.g.Parents(span.Start) {
+	d.parents = d.g.AppendParents(d.parents[:0], span.Start)
+	for _, p := range d.parents {
 		time = max(time, d.time(p)+1)
 	}
 	d.times = append(d.times, stamp{span.End, time})
