@@ -117,10 +117,11 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	if d.isTyping(s) {
 		if a, err = d.commitTyping(s); err != nil {
-			err = fmt.Errorf("crdt: commit: %w", err)
+			tx.Rollback()
+			return Accepted{}, Event{}, false, fmt.Errorf("crdt: commit: %w", err)
 		}
 		tx.finish()
-		return a, Event{}, err == nil, err
+		return a, Event{}, true, nil
 	}
 	d.write(s.spot.path)
 	t := s.pass.trace

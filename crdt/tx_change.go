@@ -107,7 +107,7 @@ func (r *changeRoom) change(actor Actor, seq Seq, time int64, version Version, o
 			r.ops = AppendOp(r.ops, ops[0], number)
 			ops = ops[1:]
 		}
-		g.Ops = r.keep(r.ops)
+		g.Ops = r.keep()
 		c.Groups = append(c.Groups, g)
 	}
 	return c
@@ -137,11 +137,8 @@ func (r *changeRoom) typing(sp *spot, d *draft) *Change {
 		r.ops = sp.appendOp(r.ops, &d.put[i], d.typed)
 	}
 	next := r.next()
-	next.group[0] = Group{Slice: sp.path[0].Key, Len: n, Ops: r.keep(r.ops)}
+	next.group[0] = Group{Slice: sp.path[0].Key, Len: n, Ops: r.keep()}
 	next.change.Groups = next.group[:]
-	if cap(r.ops) > roomBytes {
-		r.ops = nil
-	}
 	return &next.change
 }
 
@@ -164,18 +161,22 @@ func (r *changeRoom) refs(s *State, actor causal.Actor) []causal.Dot {
 	return refs
 }
 
-// keep returns a copy of b.
-func (r *changeRoom) keep(b []byte) []byte {
-	n := len(b)
-	if n > cap(r.bytes)-len(r.bytes) {
-		size := roomBytes / roomChanges * r.piece
-		if n > size/8 {
-			return slices.Clone(b)
-		}
+// keep returns a copy of what has been encoded in r.ops.
+func (r *changeRoom) keep() []byte {
+	n := len(r.ops)
+	size := roomBytes / roomChanges * r.piece
+	switch {
+	case n > roomBytes:
+		big := r.ops
+		r.ops = nil // not to be kept for small ones
+		return slices.Clip(big)
+	case n > size/8:
+		return slices.Clone(r.ops)
+	case n > cap(r.bytes)-len(r.bytes):
 		r.bytes = make([]byte, 0, size)
 	}
 	at := len(r.bytes)
-	r.bytes = append(r.bytes, b...)
+	r.bytes = append(r.bytes, r.ops...)
 	return r.bytes[at : at+n : at+n]
 }
 

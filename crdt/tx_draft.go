@@ -94,7 +94,7 @@ func (d *draft) isTyping(s *State) bool {
 }
 
 // commitTyping is Commit for such a change. There is little left to be asked about it, so it takes a fraction of the time. On error
-// nothing has happened.
+// nothing has changed.
 func (d *draft) commitTyping(s *State) (Accepted, error) {
 	ps := &s.pass
 	ch := d.room.typing(&s.spot, d)

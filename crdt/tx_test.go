@@ -315,3 +315,23 @@ func TestBeginQuietly(t *testing.T) {
 		}
 	}
 }
+
+// A change that turns out too large leaves nothing behind, also of the ops that were applied before it was known.
+func TestTooLargeQuietly(t *testing.T) {
+	d := newDevice(0)
+	before := d.state.describe()
+	tx := d.state.BeginQuietly(d.actor, 1)
+	tx.Text("t").Append("stands")
+	tx.Text("t").Append(strings.Repeat("x", MaxChangeBytes))
+	if _, _, ok, err := tx.Commit(); ok || !errors.Is(err, ErrInvalid) {
+		t.Errorf("commit: %v, %v", ok, err)
+	}
+	if after := d.state.describe(); after != before {
+		t.Errorf("it left\n%s, before it was\n%s", after, before)
+	}
+	if !errors.Is(tx.Err(), ErrTx) {
+		t.Errorf("afterwards: %v", tx.Err())
+	}
+	d.update(t, func(tx *Tx) { tx.Text("t").Append("goes on") })
+	wantJSON(t, `{"t":"goes on"}`, d)
+}
