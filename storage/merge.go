@@ -16,6 +16,9 @@ const (
 	// though more are to come. Each time it is at least doubled, a block is so often
 	// rewritten as its size has doubled, and no more.
 	mergeTail = 16
+	// mergeChanges is the most changes that are merged into one record: more than are sent at once, since in columns
+	// keystrokes take so little that records would be small, and each is compressed on its own.
+	mergeChanges = 8 * crdt.TargetBatchChanges
 	// hotChanges is how many of the last changes are left as they are, with all their signatures: another
 	// actor's change that is still on its way may depend on one, and a batch ends in a signature.
 	hotChanges = 256
@@ -112,7 +115,7 @@ func (l *Log) planMerge() (from, to int) {
 		j := i
 		for ; j < limit; j++ {
 			r := &l.records[j]
-			if size+int(r.size) > crdt.TargetBatchBytes || changes+int(r.changes) > crdt.TargetBatchChanges {
+			if size+int(r.size) > crdt.TargetBatchBytes || changes+int(r.changes) > mergeChanges {
 				break
 			}
 			size += int(r.size)
@@ -129,7 +132,7 @@ func (l *Log) planMerge() (from, to int) {
 
 // large reports whether r is large enough to be left alone.
 func (r *blockRecord) large() bool {
-	return 2*int(r.size) > crdt.TargetBatchBytes || 2*int(r.changes) > crdt.TargetBatchChanges
+	return 2*int(r.size) > crdt.TargetBatchBytes || 2*int(r.changes) > mergeChanges
 }
 
 // join makes one record content of the first n of parts: of all of them, unless a batch
