@@ -19,7 +19,7 @@ func (r *Ranges) Back(s *Sequence) (causal.LV, bool) {
 		return r.at, false
 	}
 	c := r.Clone()
-	c.back(c.base(&s.log, low))
+	c.back(low)
 	return c.at, true
 }
 

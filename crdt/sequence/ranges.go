@@ -26,6 +26,7 @@ type Ranges struct {
 	// tracker, if there is one, has the ops before its done, and on its elements the anchors hung.
 	tracker *tracker
 	hung    []hungAnchor
+	fed     causal.LV // the version at which the anchors were as the tracker has them
 }
 
 // settled is a version at which all is known: of the ops of the sequence, those before at, and the anchors
@@ -38,9 +39,6 @@ type settled struct {
 
 // pointEvery is the least number of steps between two points.
 const pointEvery = 64
-
-// Len returns the number of ranges.
-func (r *Ranges) Len() int { return len(r.all) }
 
 // Add adds the range of n elements from pos on, of the sequence s as the author of op lv saw it: what lies outside that is
 // cut off, and a range of which nothing is left stays empty. growStart and growEnd say whether what is inserted right at
@@ -93,14 +91,14 @@ func (r *Ranges) Settle(s *Sequence, g *causal.Graph) {
 	}
 	log := s.log.warmed(r.at)
 	if low := r.news(&log); low < r.at {
-		base := r.base(&log, low)
-		if r.tracker != nil && r.tracker.base <= base {
-			r.forget(base)
+		// Of the versions kept, and the tracker's base, those up to there are critical still.
+		if r.tracker != nil && r.tracker.base <= low {
+			r.forget(low)
 			log = s.log.warmed(r.tracker.base)
 			r.feed(s, g, &log, end)
 			return
 		}
-		r.back(base)
+		r.back(low)
 		log = s.log.warmed(r.at)
 	}
 	for _, region := range r.regions(&log) {
@@ -129,20 +127,6 @@ func (r *Ranges) news(log *opLog) causal.LV {
 		}
 	}
 	return low
-}
-
-// base returns the highest critical version not above low.
-func (r *Ranges) base(log *opLog, low causal.LV) causal.LV {
-	for {
-		low = log.base(low)
-		base := low
-		for i := len(r.all) - 1; i >= 0 && r.all[i].lv > base; i-- {
-			low = min(low, r.all[i].low)
-		}
-		if low == base {
-			return base
-		}
-	}
 }
 
 // regions returns the stretches of versions from r.at on where ops are concurrent with others. Around and between them

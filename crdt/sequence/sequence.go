@@ -159,13 +159,13 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		t = new(tracker)
 		s.tracker = t
 	} else if low >= t.base && (low < t.done || !s.stale(t)) {
-		s.replay(g, &s.log, t, math.MaxInt)
+		s.replay(g, &s.log, t, math.MaxInt, nil)
 		return t
 	}
 	base := s.log.base(low)
 	s.log.warm(base)
 	t.reset(base, s.log.sizeAt(base), len(s.log.runs)-s.log.from(base))
-	s.replay(g, &s.log, t, math.MaxInt)
+	s.replay(g, &s.log, t, math.MaxInt, nil)
 	return t
 }
 
@@ -189,9 +189,11 @@ func (s *Sequence) retire() {
 }
 
 // replay applies to t the ops before end that it does not have yet, from log: that of s, warmed from t's base on. All of these
-// must have all ops before that base in their history: see opLog.base.
-func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV) {
+// must have all ops before that base in their history: see opLog.base. played, unless it is nil, is told of each edit of the
+// merged sequence when it is made.
+func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV, played func(Edit)) {
 	t.later = s.later
+	var edits []Edit
 	for i := log.from(t.done); i < len(log.runs) && log.runs[i].lv < end; i++ {
 		r := &log.runs[i]
 		op := r.part(causal.Span{Start: t.done, End: end})
@@ -204,11 +206,17 @@ func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV
 		}
 		switch op.kind {
 		case insertOp:
-			t.insert(g, insertOp, op.lv, op.n, op.pos)
+			at, _ := t.insert(g, insertOp, op.lv, op.n, op.pos)
+			edits = append(edits[:0], Edit{Pos: at, Inserted: op.n, LV: op.lv})
 		case moveOp:
-			t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], nil)
+			edits = t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], edits[:0])
 		default:
-			t.delete(&op, nil)
+			edits = t.delete(&op, edits[:0])
+		}
+		if played != nil {
+			for _, e := range edits {
+				played(e)
+			}
 		}
 		t.applied(&op)
 	}
