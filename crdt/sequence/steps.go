@@ -11,8 +11,8 @@ import (
 type step struct {
 	lv causal.LV // of its first op
 	n  int32
-	// ref is the span of the first element inserted or deleted, as it was then; what has been split off it follows by
-	// origin.next.
+	// ref is the span that had the first element inserted or deleted; what has been split off it follows by
+	// origin.next. A deletion's first element is the first of the span too.
 	ref  int32
 	kind opKind // backDeleteOp: the last of the elements was deleted first
 }
@@ -91,9 +91,11 @@ func (t *tracker) shift(s step, within causal.Span, by int32) {
 	if s.kind == backDeleteOp {
 		lo, hi = causal.LV(s.n)-hi, causal.LV(s.n)-lo
 	}
-	ref := s.ref
-	id := t.tree.spans[ref].id
-	t.shiftIDs(ref, id+lo, id+hi, by, s.kind != insertOp)
+	id := s.lv
+	if s.kind != insertOp {
+		id = t.tree.spans[s.ref].id
+	}
+	t.shiftIDs(s.ref, id+lo, id+hi, by, s.kind != insertOp)
 }
 
 // shiftIDs adds by to the state of the elements [from, to), which are in the span ref or were split off it, for a deletion of them or

@@ -116,14 +116,14 @@ func (t *tracker) restate(p place, seen int32, merged bool) {
 // version, and returns where that is in the merged one and the span.
 func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (int, int32) {
 	if t.tip.lv == lv && t.tip.pos == pos && kind == insertOp && lv > 0 {
-		t.lengthen(t.tip.ref, n)
+		t.lengthen(t.tip.ref, lv, n)
 		merged := t.tip.merged
 		t.tip.lv, t.tip.pos, t.tip.merged = lv+causal.LV(n), pos+n, merged+n
 		return merged, t.tip.ref
 	}
 	merged, ref, extended := t.put(g, kind, lv, n, pos)
 	if extended {
-		t.lengthen(ref, n)
+		t.lengthen(ref, lv, n)
 	} else {
 		t.steps = append(t.steps, step{lv: lv, n: int32(n), ref: ref, kind: kind})
 	}
@@ -131,12 +131,17 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 	return merged, ref
 }
 
-// lengthen makes a span, the last of the elements inserted by the last step, n elements longer.
-func (t *tracker) lengthen(ref int32, n int) {
+// lengthen makes a span, which ends with what the last step inserted, n elements from lv on longer.
+func (t *tracker) lengthen(ref int32, lv causal.LV, n int) {
 	k := int32(n)
 	t.tree.spans[ref].n += k
-	t.steps[len(t.steps)-1].n += k
 	t.tree.widen(t.tree.at(ref), width{seen: k, merged: k, known: k})
+	if last := &t.steps[len(t.steps)-1]; last.ref == ref {
+		last.n += k
+	} else {
+		// What the last step inserted has been cut. Were this part of it, the way here would lead through all the pieces.
+		t.steps = append(t.steps, step{lv: lv, n: k, ref: ref, kind: insertOp})
+	}
 }
 
 // put finds the place of an insertion, and puts a new span there unless it extends the one before it.
