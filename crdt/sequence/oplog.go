@@ -244,7 +244,7 @@ func (l *opLog) add(op opRun) {
 			return
 		}
 	}
-	l.runs = append(l.runs, op)
+	l.runs = append(roomy(l.runs), op)
 }
 
 // join makes op part of r if it goes on where r stops.

@@ -78,7 +78,7 @@ func (t *tracker) applied(op *opRun) { t.done, t.astray = op.end(), false }
 
 // addOrigin sets the origin of the span that was added to the tree last. Refs count up, since
 // no span ever leaves a tracker.
-func (t *tracker) addOrigin(o origin) { t.origins = append(t.origins, o) }
+func (t *tracker) addOrigin(o origin) { t.origins = append(roomy(t.origins), o) }
 
 // split cuts the span at p at off, which lies inside it.
 func (t *tracker) split(p place, off int) (int32, place) {
@@ -125,7 +125,7 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 	if extended {
 		t.lengthen(ref, lv, n)
 	} else {
-		t.steps = append(t.steps, step{lv: lv, n: int32(n), ref: ref, kind: kind})
+		t.steps = append(roomy(t.steps), step{lv: lv, n: int32(n), ref: ref, kind: kind})
 	}
 	t.tip = tip{lv + causal.LV(n), ref, pos + n, merged + n}
 	return merged, ref
@@ -140,7 +140,7 @@ func (t *tracker) lengthen(ref int32, lv causal.LV, n int) {
 		last.n += k
 	} else {
 		// What the last step inserted has been cut. Were this part of it, the way here would lead through all the pieces.
-		t.steps = append(t.steps, step{lv: lv, n: k, ref: ref, kind: insertOp})
+		t.steps = append(roomy(t.steps), step{lv: lv, n: k, ref: ref, kind: insertOp})
 	}
 }
 
@@ -336,7 +336,7 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 		} else {
 			lv += causal.LV(n)
 		}
-		t.steps = append(t.steps, s)
+		t.steps = append(roomy(t.steps), s)
 		if m := t.origins[ref].moved; m != 0 {
 			edits = t.deleteMoved(&t.moved[m-1], before, edits)
 			continue
