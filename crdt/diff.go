@@ -242,6 +242,7 @@ func (d *differ) entries(all, was, is *entry) {
 			e.Splices = append(e.Splices, Splice{Pos: h.pos, Deleted: h.deleted, Inserted: h.inserted,
 				Text: b.rope.Slice(h.pos, h.pos+h.inserted)})
 		}
+		e.Marks = diffMarks(follow(was.content.(*textContent).allMarks(d.a), changed), b.allMarks(d.b))
 	default:
 		d.replaced(was, is)
 		return
@@ -249,6 +250,38 @@ func (d *differ) entries(all, was, is *entry) {
 	if !e.isNothing() {
 		d.out = append(d.out, e)
 	}
+}
+
+// allMarks returns the marks of a text, by name, then in order.
+func (c *textContent) allMarks(s *State) []MarkRange {
+	if c.marks == nil {
+		return nil
+	}
+	return c.marks.runs(c.ends(s), len(c.marks.ops), 0, c.rope.Len())
+}
+
+// follow returns where marks are after changes to the text, of which what is inserted bears none.
+func follow(marks []MarkRange, changed []hunk) (out []MarkRange) {
+	for _, m := range marks {
+		by := 0 // how much further to the right it is what follows the hunks so far
+		for _, h := range changed {
+			start := h.pos - by // in the old text
+			if m.From < start {
+				if to := min(m.To, start); m.From < to {
+					out = append(out, MarkRange{m.From + by, to + by, m.Mark})
+				}
+			}
+			m.From = max(m.From, min(start+h.deleted, m.To))
+			if m.From >= m.To {
+				break
+			}
+			by += h.inserted - h.deleted
+		}
+		if m.From < m.To {
+			out = append(out, MarkRange{m.From + by, m.To + by, m.Mark})
+		}
+	}
+	return out
 }
 
 // lists compares two lists, which know their elements by name.

@@ -19,6 +19,8 @@ var ErrUndone = errors.New("crdt: the change is undone already")
 // in turn, which is redoing the change. Whose change it was does not matter. What others did since stays:
 //
 //   - Text: what it inserted is deleted; what it deleted, and nobody else did, is inserted again where it stood.
+//     Where its marks and unmarks decide, what would be seen without them is marked again. Text that is inserted again bears
+//     the marks that go over the place.
 //   - List: the same. Elements come back as new ones, with a copy of what they showed. Those it moved go back.
 //   - Register: if it shows what the change put, it shows again what it did before.
 //   - Counter: what was added is subtracted.
@@ -204,6 +206,9 @@ func (u *undoer) inside(at *undoSpot) {
 	case *textContent:
 		if at.done.edited {
 			u.text(at, c)
+		}
+		if at.done.marked && !u.tx.over() {
+			u.marks(at, c)
 		}
 	case *listContent:
 		if at.done.edited {

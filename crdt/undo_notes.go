@@ -21,6 +21,7 @@ type undoneEntry struct {
 	sets    []*Op // Set, RemoveWinsSet
 	edited  bool  // Text, List: elements were inserted, deleted or moved
 	cut     bool  // Text, List: elements were deleted or moved
+	marked  bool  // Text: there were marks or unmarks
 	below   []*undonePlace
 	index   map[Step]*undonePlace // by place
 
@@ -49,6 +50,8 @@ func (e *undoneEntry) note(op *Op, depth int) {
 			e.edited = true
 		case CodeTextDelete, CodeListDelete, CodeListMove:
 			e.edited, e.cut = true, true
+		case CodeTextMark, CodeTextUnmark:
+			e.marked = true
 		}
 		return
 	}
