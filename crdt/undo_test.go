@@ -395,3 +395,41 @@ func TestUndoStackBounds(t *testing.T) {
 		t.Errorf("%d left, can undo: %v", got, stack.CanUndo())
 	}
 }
+
+// TestUndoOrder: what comes back one after the other comes back in its order, also beside what was typed to what
+// had come back before.
+func TestUndoOrder(t *testing.T) {
+	d := newDevice(0)
+	var stack UndoStack
+	do := func(fn func(x *TxText)) {
+		stack.Did(d.update(t, func(tx *Tx) { fn(tx.Text("t")) }).Dot())
+	}
+	undo := func() { d.undoing(t, func(tx *Tx) func(Dot, error) { return stack.Undo(tx, d) }) }
+	redo := func() { d.undoing(t, func(tx *Tx) func(Dot, error) { return stack.Redo(tx, d) }) }
+	do(func(x *TxText) { x.Append("a12c") })
+	do(func(x *TxText) { x.Delete(1, 1) })
+	do(func(x *TxText) { x.Delete(1, 1) })
+	wantText(t, "ac", d)
+	undo()
+	wantText(t, "a2c", d)
+	undo()
+	wantText(t, "a12c", d)
+	do(func(x *TxText) { x.Delete(2, 1) })
+	do(func(x *TxText) { x.Delete(1, 1) })
+	undo()
+	undo()
+	wantText(t, "a12c", d)
+	do(func(x *TxText) { x.Insert(2, "xy") })
+	undo()
+	redo()
+	wantText(t, "a1xy2c", d)
+	do(func(x *TxText) { x.Delete(0, 5) })
+	undo()
+	wantText(t, "a1xy2c", d)
+	undo()
+	undo()
+	wantText(t, "", d)
+	redo()
+	redo()
+	wantText(t, "a1xy2c", d)
+}
