@@ -133,6 +133,14 @@ func undoCommands(t *testing.T, d *device) {
 	d.ok("undo", "draft", logs[len(logs)-3].Dot) // the deletion
 	d.prints("one and two", "get", "draft", "text")
 
+	before := d.version("draft")
+	d.ok("mark", "draft", "text", "0", "3", "bold")
+	d.prints("text 0 to 3 bold", "diff", "draft", "text", before)
+	d.ok("undo", "draft")
+	d.prints(`"one and two"`, "get", "draft", "text", "--spans")
+	d.ok("undo", "draft")
+	d.prints("**one** and two", "get", "draft", "text", "--markdown")
+
 	// What is gone already cannot be taken back.
 	d.ok("put", "draft", "title", "A")
 	title := decodeLines[logged](d, "log", "draft", "--limit", "1")[0].Dot
