@@ -6,7 +6,8 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// Added is what Add made part of a Chains: changes, in causal order, those that were typed in columns. It is immutable.
+// Added is what Add made part of a Chains: changes, in causal order, those that were typed in columns. It is immutable, but good only
+// until the next Add to those Chains, or Rest.
 type Added struct {
 	parts []addedPart
 	n     int
@@ -68,16 +69,19 @@ func (c *Chains) Add(k *Checked) *Added {
 	if k.base != c.graph.Len() {
 		panic(fmt.Sprintf("crdt: chains grew from %d to %d ops between Check and Add", k.base, c.graph.Len()))
 	}
-	out := &Added{n: k.changes, span: causal.Span{Start: k.base, End: k.base}}
 	fresh := 0
 	for i := range k.links {
 		if k.links[i].span.End > 0 {
 			fresh++
 		}
 	}
-	if out.parts = out.one[:0]; fresh > len(out.one) {
-		out.parts = make([]addedPart, 0, fresh)
+	out := &c.checker.added
+	if fresh > len(out.one) {
+		out = &Added{parts: make([]addedPart, 0, fresh)} // not to be kept for small ones
+	} else {
+		out.parts = out.one[:0]
 	}
+	out.n, out.span = k.changes, causal.Span{Start: k.base, End: k.base}
 	from := 0
 	for i := range k.links {
 		l := &k.links[i]

@@ -136,6 +136,14 @@ func (b *Batch) countTail() int {
 	return b.tail.n
 }
 
+// Clone returns a batch that is as b is, and stays so whatever becomes of b.
+func (b *Batch) Clone() *Batch {
+	out := *b
+	out.Context, out.Sigs = slices.Clone(b.Context), slices.Clone(b.Sigs)
+	out.parts, out.single = slices.Clone(b.parts), slices.Clone(b.single)
+	return &out
+}
+
 // Len returns the number of changes.
 func (b *Batch) Len() int { return b.n }
 
@@ -277,13 +285,25 @@ func (c *Columns) Len() int {
 }
 
 func (b *Batch) appendTo(buf []byte, columns *Columns) []byte {
-	actors := b.actors()
+	var room [4]causal.Actor
+	actors := b.actors(room[:0])
 	index := func(a causal.Actor) int {
+		if len(actors) <= fewActors {
+			for i := range actors {
+				if actors[i] == a {
+					return i
+				}
+			}
+		}
 		i, ok := slices.BinarySearchFunc(actors, a, causal.Actor.Compare)
 		if !ok {
 			panic(fmt.Sprintf("crdt: batch without actor %s", a))
 		}
 		return i
+	}
+	if b.n == 1 && len(b.single) == 1 {
+		// About what it takes: such batches are small and many.
+		buf = slices.Grow(buf, 16+(2+causal.ActorSize)*len(actors)+48*len(b.Context)+72*len(b.Sigs)+b.single[0].wireSize())
 	}
 	buf = append(buf, mpFixArr|5)
 	buf = appendUint(buf, FormatVersion)
@@ -313,7 +333,7 @@ func (b *Batch) appendTo(buf []byte, columns *Columns) []byte {
 
 // fits reports whether b is surely within the limits of a batch.
 func (b *Batch) fits() bool {
-	actors := len(b.actors())
+	actors := len(b.actors(nil))
 	n := 64 + 42*actors + (5+9+34+9)*len(b.Context) + (5+9+66)*len(b.Sigs)
 	for i := range b.parts {
 		n += 20 // the head of its segment
@@ -333,12 +353,15 @@ func (b *Batch) fits() bool {
 }
 
 func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) int, columns *Columns) []byte {
-	times := make([]int64, actors) // of each actor's last change so far
+	var room [4]int64
+	times := room[:] // of each actor's last change so far
+	if actors > len(room) {
+		times = make([]int64, actors)
+	}
 	for i := range b.Context {
 		times[index(b.Context[i].Actor)] = b.Context[i].Time
 	}
 	buf = appendArrayHead(buf, 3*len(b.parts))
-	var run []byte
 	for i := range b.parts {
 		p := &b.parts[i]
 		ai := index(b.actorOf(p))
@@ -349,25 +372,34 @@ func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) 
 			times[ai] = t.times.last
 			continue
 		}
-		run = run[:0]
+		buf = appendUint(buf, uint64(p.to-p.from))
+		buf = append(buf, mpBin8, 0)
+		from := len(buf)
 		for _, ch := range b.single[p.from:p.to] {
-			run = ch.appendWire(run, times[ai], index)
+			buf = ch.appendWire(buf, times[ai], index)
 			times[ai] = ch.Time
 		}
-		buf = appendUint(buf, uint64(p.to-p.from))
-		buf = appendBin(buf, run)
+		buf = endBin(buf, from)
 	}
 	return buf
 }
 
-// actors returns every actor that b names, sorted.
-func (b *Batch) actors() []causal.Actor {
-	var out []causal.Actor
-	seen := make(map[causal.Actor]bool)
+// actors appends every actor that b names to out, which is empty, sorted.
+func (b *Batch) actors(out []causal.Actor) []causal.Actor {
+	var seen map[causal.Actor]bool // those in out, if they are more than fewActors
 	add := func(a causal.Actor) {
-		if !seen[a] {
+		switch {
+		case seen != nil && seen[a] || seen == nil && slices.Contains(out, a):
+			return
+		case seen == nil && len(out) == fewActors:
+			seen = make(map[causal.Actor]bool)
+			for _, a := range out {
+				seen[a] = true
+			}
+		}
+		out = append(out, a)
+		if seen != nil {
 			seen[a] = true
-			out = append(out, a)
 		}
 	}
 	for i := range b.Context {
@@ -384,6 +416,8 @@ func (b *Batch) actors() []causal.Actor {
 			add(ch.Refs[j].Actor)
 		}
 	}
-	slices.SortFunc(out, causal.Actor.Compare)
+	if len(out) > 1 {
+		slices.SortFunc(out, causal.Actor.Compare)
+	}
 	return out
 }

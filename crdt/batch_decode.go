@@ -11,19 +11,64 @@ import (
 // every length before it allocates, and checks the frame of every change, but neither
 // hashes nor signatures: that is Chains.Check. The batch refers to b, which must not be written to any
 // more. Errors wrap ErrFormat.
-func DecodeBatch(b []byte) (*Batch, error) { return decodeBatch(b, nil) }
+func DecodeBatch(b []byte) (*Batch, error) { return new(BatchDecoder).decode(b, nil) }
 
 // DecodeBatch reads the batch that c, which it leaves as it is, is the columns of. It refers to c; all else is as for the function.
 func (c *Columns) DecodeBatch() (*Batch, error) {
 	left := *c
-	b, err := decodeBatch(c.Frame, &left)
+	b, err := new(BatchDecoder).decode(c.Frame, &left)
 	if err == nil && left.Len() > len(c.Frame) {
 		return nil, fmt.Errorf("%w: columns go on after the end", ErrFormat)
 	}
 	return b, err
 }
 
-func decodeBatch(b []byte, columns *Columns) (*Batch, error) {
+// BatchDecoder decodes batches one after another, for one who takes in each before the next: a keystroke that arrives
+// alone should cost little more than its hash, so what only reading a batch takes is used again. The zero value is ready for
+// use. It is not safe for concurrent use.
+type BatchDecoder struct {
+	batch Batch
+	// columns are where the columns of what is typed are, nil if they are in place.
+	columns *Columns
+	reason  string // why the last part was not read, if more is known than that
+	table   []tableActor
+	refs    []causal.Dot      // room for Refs
+	groups  []Group           // room for Groups
+	changes []changeWithGroup // room for changes that come alone
+	piece   int               // how many there were of those when they were made
+	items   int               // what counts for MaxBatchItems so far
+	left    int               // changes still to be read
+	slices  []string          // slice names seen lately
+
+	// What most batches take of each.
+	tableRoom  [2]tableActor
+	sliceRoom  [1]string
+	anchorRoom [2]Anchor
+	partRoom   [1]batchPart
+	singleRoom [1]*Change
+	firstRoom  [1]changeWithGroup
+}
+
+// tableActor is an entry of the table of actors.
+type tableActor struct {
+	causal.Actor
+	used bool
+	seq  causal.Seq // of its next change
+	time int64      // Time of its last change so far
+}
+
+// decodeAgain is the size up to which batches are worth reading with what others left; d would only keep what a larger one takes.
+const decodeAgain = 4 << 10
+
+// Decode is the function DecodeBatch, but the batch is good only until the next Decode; see Batch.Clone. Its changes may be kept.
+func (d *BatchDecoder) Decode(b []byte) (*Batch, error) {
+	if len(b) > decodeAgain {
+		return DecodeBatch(b)
+	}
+	return d.decode(b, nil)
+}
+
+func (d *BatchDecoder) decode(b []byte, columns *Columns) (*Batch, error) {
 	size := len(b)
 	if columns != nil {
 		size = columns.Len()
@@ -31,9 +76,7 @@ func decodeBatch(b []byte, columns *Columns) (*Batch, error) {
 	if size > MaxBatchBytes {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, size, MaxBatchBytes)
 	}
-	// A keystroke that arrives alone should cost little more than its hash, so what a small batch takes is one piece of memory.
-	small := new(smallBatch)
-	d := batchDecoder{batch: &small.Batch, small: small, table: small.table[:0], slices: small.slices[:0], columns: columns}
+	d.begin(columns)
 	rest, part := b, ""
 	for i := range batchParts {
 		var ok bool
@@ -66,47 +109,39 @@ func decodeBatch(b []byte, columns *Columns) (*Batch, error) {
 		}
 	}
 	d.batch.valid = true
-	return d.batch, nil
+	return &d.batch, nil
+}
+
+// begin makes d ready for another batch.
+func (d *BatchDecoder) begin(columns *Columns) {
+	if d.piece == 0 {
+		d.changes, d.piece = d.firstRoom[:], 1
+	}
+	if d.slices == nil {
+		d.slices = d.sliceRoom[:0]
+	}
+	d.batch = Batch{}
+	d.columns, d.reason = columns, ""
+	d.table = d.tableRoom[:0]
+	d.groups = nil
+	d.items, d.left = 0, 0
+}
+
+// alone returns room for a change that is all of a batch, with its group. That of the first is part of d; then it is made in
+// pieces that grow, since to ask for each one's would cost more than reading it.
+func (d *BatchDecoder) alone() *changeWithGroup {
+	if len(d.changes) == 0 {
+		d.piece = min(2*d.piece, roomChanges)
+		d.changes = make([]changeWithGroup, d.piece)
+	}
+	room := &d.changes[0]
+	d.changes = d.changes[1:]
+	return room
 }
 
 var batchParts = [...]string{"header", "actors", "context", "segments", "signatures"}
 
-// smallBatch is a Batch and room for a change in it, with what it builds on, and for decoding it.
-type smallBatch struct {
-	Batch
-	table   [2]tableActor
-	slices  [1]string
-	anchors [1]Anchor
-	part    [1]batchPart
-	changes [1]*Change
-	change  [1]Change
-	group   [1]Group
-}
-
-// batchDecoder reads the parts of a batch in order.
-type batchDecoder struct {
-	batch *Batch
-	small *smallBatch
-	// columns are where the columns of what is typed are, nil if they are in place.
-	columns *Columns
-	reason  string // why the last part was not read, if more is known than that
-	table   []tableActor
-	refs    []causal.Dot // room for Refs
-	groups  []Group      // room for Groups
-	items   int          // what counts for MaxBatchItems so far
-	left    int          // changes still to be read
-	slices  []string     // slice names seen lately
-}
-
-// tableActor is an entry of the table of actors.
-type tableActor struct {
-	causal.Actor
-	used bool
-	seq  causal.Seq // of its next change
-	time int64      // Time of its last change so far
-}
-
-func (d *batchDecoder) readHeader(b []byte) ([]byte, bool) {
+func (d *BatchDecoder) readHeader(b []byte) ([]byte, bool) {
 	n, b, ok := readArray(b)
 	if !ok || n != 5 {
 		return nil, false
@@ -118,7 +153,7 @@ func (d *batchDecoder) readHeader(b []byte) ([]byte, bool) {
 	return b, ok && version == FormatVersion
 }
 
-func (d *batchDecoder) readActors(b []byte) ([]byte, bool) {
+func (d *BatchDecoder) readActors(b []byte) ([]byte, bool) {
 	n, b, ok := readArray(b)
 	if !ok || n > MaxBatchActors || n > len(b)/(2+causal.ActorSize) {
 		return nil, false
@@ -142,7 +177,7 @@ func (d *batchDecoder) readActors(b []byte) ([]byte, bool) {
 }
 
 // readActor reads an index into the table of actors.
-func (d *batchDecoder) readActor(b []byte) (int, []byte, bool) {
+func (d *BatchDecoder) readActor(b []byte) (int, []byte, bool) {
 	i, b, ok := readUint(b)
 	if !ok || i >= uint64(len(d.table)) {
 		return 0, nil, false
@@ -156,13 +191,13 @@ func readSeq(b []byte) (causal.Seq, []byte, bool) {
 	return causal.Seq(seq), b, ok && seq <= MaxSeq
 }
 
-func (d *batchDecoder) readContext(b []byte) ([]byte, bool) {
+func (d *BatchDecoder) readContext(b []byte) ([]byte, bool) {
 	n, b, ok := readArray(b)
 	const least = 1 + 1 + 2 + 32 + 1
 	if !ok || n%4 != 0 || n/4 > len(b)/least {
 		return nil, false
 	}
-	d.batch.Context = room(d.small.anchors[:], n/4)
+	d.batch.Context = room(d.anchorRoom[:], n/4)
 	last := -1
 	for i := range d.batch.Context {
 		a := &d.batch.Context[i]
@@ -198,7 +233,7 @@ const changeItems = 7
 // leastChange is the size of the smallest change: no refs, a time, one slice without name and ops.
 const leastChange = 1 + 1 + 1 + 1 + 1 + 2
 
-func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
+func (d *BatchDecoder) readSegments(b []byte) ([]byte, bool) {
 	n, b, ok := readArray(b)
 	if !ok || n == 0 || n%3 != 0 || n/3 > MaxBatchSegments || n/3 > len(b)/(1+1+2+leastChange) {
 		return nil, false
@@ -229,7 +264,7 @@ func (d *batchDecoder) readSegments(b []byte) ([]byte, bool) {
 }
 
 // readTyping reads a segment of count changes in columns.
-func (d *batchDecoder) readTyping(b []byte, ai, count int) ([]byte, bool) {
+func (d *BatchDecoder) readTyping(b []byte, ai, count int) ([]byte, bool) {
 	by := &d.table[ai]
 	t, b, ok := readKeystrokes(b, d.columns, by.Actor, by.seq, by.time, count)
 	if !ok {
@@ -259,8 +294,8 @@ func (b *Batch) joins(t *keystrokes) bool {
 }
 
 // readSingle reads a segment of count changes one by one.
-func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
-	batch := d.batch
+func (d *BatchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
+	batch := &d.batch
 	if n := len(batch.parts); n > 0 && batch.parts[n-1].typing == nil && batch.actorOf(&batch.parts[n-1]) == d.table[ai].Actor {
 		d.reason = "two of one actor in a row"
 		return nil, false
@@ -269,18 +304,23 @@ func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 	if !ok || count > len(data)/leastChange || !d.count(changeItems*count) {
 		return nil, false
 	}
-	slab := d.small.change[:]
-	switch {
-	case batch.n == 0 && count == 1:
-		batch.single, d.groups = d.small.changes[:0], d.small.group[:]
-	case batch.single == nil:
-		batch.single = make([]*Change, 0, count)
-		fallthrough
-	default:
+	var slab []Change
+	if batch.n > 0 || count > 1 {
 		slab = make([]Change, count)
+		if batch.single == nil {
+			batch.single = make([]*Change, 0, count)
+		}
+	} else {
+		batch.single = d.singleRoom[:0]
 	}
-	for i := range slab {
-		ch := &slab[i]
+	for i := range count {
+		var ch *Change
+		if slab != nil {
+			ch = &slab[i]
+		} else {
+			room := d.alone()
+			ch, d.groups = &room.change, room.group[:]
+		}
 		d.left = count - i
 		if data, ok = d.readChange(data, ai, ch); !ok {
 			if d.reason == "" {
@@ -289,7 +329,7 @@ func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 			return nil, false
 		}
 		if batch.parts == nil {
-			batch.parts = d.small.part[:0]
+			batch.parts = d.partRoom[:0]
 		}
 		if batch.Append(ch); len(batch.single) == 0 || batch.single[len(batch.single)-1] != ch {
 			d.reason = "changes one by one that belong in columns"
@@ -304,7 +344,7 @@ func (d *batchDecoder) readSingle(b []byte, ai, count int) ([]byte, bool) {
 }
 
 // readChange reads ch, the next change of the actor with index ai.
-func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
+func (d *BatchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 	by := &d.table[ai]
 	ch.Actor, ch.Seq = by.Actor, by.seq
 	n, b, ok := readArray(b)
@@ -312,7 +352,7 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 		return nil, false
 	}
 	if n > 0 {
-		ch.Refs = take(&d.refs, n/2, d.left)
+		ch.Refs = take(&d.refs, n/2, max(d.left, min(d.piece, roomRefs)))
 		for i := range ch.Refs {
 			var ri int
 			if ri, b, ok = d.readActor(b); !ok {
@@ -363,7 +403,7 @@ func (d *batchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 
 // count adds n to the refs and groups of the batch, which take more memory than
 // bytes and so have a limit of their own.
-func (d *batchDecoder) count(n int) bool {
+func (d *BatchDecoder) count(n int) bool {
 	d.items += n
 	if d.items > MaxBatchItems {
 		d.reason = "too many refs and slices"
@@ -373,7 +413,7 @@ func (d *batchDecoder) count(n int) bool {
 }
 
 // intern returns name as a string, without allocating if it was seen lately.
-func (d *batchDecoder) intern(name []byte) string {
+func (d *BatchDecoder) intern(name []byte) string {
 	for i := len(d.slices) - 1; i >= 0; i-- {
 		if d.slices[i] == string(name) {
 			return d.slices[i]
@@ -387,7 +427,7 @@ func (d *batchDecoder) intern(name []byte) string {
 	return s
 }
 
-func (d *batchDecoder) readSigs(b []byte) ([]byte, bool) {
+func (d *BatchDecoder) readSigs(b []byte) ([]byte, bool) {
 	n, b, ok := readArray(b)
 	const least = 1 + 1 + 2 + 64
 	if !ok || n%3 != 0 || n/3 > len(b)/least {
@@ -429,7 +469,7 @@ func take[T any](room *[]T, n, left int) []T {
 	return out
 }
 
-// room returns n zero items, small if they fit there.
+// room returns n items, small, as it is, if they fit there, else zero ones.
 func room[T any](small []T, n int) []T {
 	if n > 0 && n <= len(small) {
 		return small[:n:n]

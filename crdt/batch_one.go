@@ -15,9 +15,24 @@ type batchWithOne struct {
 	context [2]Anchor
 }
 
+// onesRoom is how many of these are made in one piece at most, once it is clear that more than one is wanted.
+const onesRoom = 16
+
+// newOne returns room for a batch of one change.
+func (c *Chains) newOne() *batchWithOne {
+	r := &c.checker
+	if len(r.ones) == 0 {
+		r.onesPiece = min(max(2*r.onesPiece, 1), onesRoom)
+		r.ones = make([]batchWithOne, r.onesPiece)
+	}
+	room := &r.ones[0]
+	r.ones = r.ones[1:]
+	return room
+}
+
 // batchOfOne is BatchOf for one change, as it is sent the moment it is made.
 func (c *Chains) batchOfOne(ch *Change) (*Batch, error) {
-	room := new(batchWithOne)
+	room := c.newOne()
 	b := &room.batch
 	b.single, b.parts, b.Context = room.single[:0], room.parts[:0], room.context[:0]
 	b.Append(ch)

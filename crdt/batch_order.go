@@ -12,6 +12,9 @@ import (
 //
 // A batch from one's own log must be left as it is: local versions are places in that.
 func (b *Batch) Ordered() *Batch {
+	if len(b.parts) < 3 {
+		return b
+	}
 	actors := make(map[causal.Actor][]int32) // the changes of each
 	for run := range b.Runs {
 		if actors[run.Actor] = nil; len(actors) > 2 {

@@ -48,7 +48,7 @@ func TestBatchRoundTrip(t *testing.T) {
 	if again := got.AppendTo(nil); !bytes.Equal(again, enc) {
 		t.Errorf("encodes to %x, want %x", again, enc)
 	}
-	actors := b.actors()
+	actors := b.actors(nil)
 	if want := encoded(t, batchTree(t, b, actors)); !bytes.Equal(enc, want) {
 		t.Errorf("%x, msgpack's Encoder writes %x", enc, want)
 	}

@@ -123,7 +123,11 @@ type checker struct {
 	missing []causal.Dot
 	overlay overlay
 	out     Checked
-	bare    bool // nothing is hashed, and no hash compared
+	added   Added // of Add, if it is small
+	// Room for batches of one change, and how many there were of them when it was made.
+	ones      []batchWithOne
+	onesPiece int
+	bare      bool // nothing is hashed, and no hash compared
 }
 
 // fewActors is the number up to which a batch's actors are found by looking at each.

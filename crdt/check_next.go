@@ -2,16 +2,16 @@ package crdt
 
 import "github.com/atollsync/atoll/crdt/causal"
 
-// checkNext is Check for what comes most often: one change that goes on where its actor's chain ends and depends on
-// nothing else. It reports whether the batch is that and good, and then k.out is as place would have left it. If not, the
+// checkNext is Check for what comes most often: one change that goes on where its actor's chain ends, and all else it
+// depends on is held. It reports whether the batch is that and good, and then k.out is as place would have left it. If not, the
 // long way says why.
 func (k *checker) checkNext(verify Verify) bool {
 	c, b := k.c, k.b
-	if b.n != 1 || len(b.single) != 1 || len(b.Context) != 1 || len(b.Sigs) > 1 || verify != nil && len(b.Sigs) == 0 {
+	if b.n != 1 || len(b.single) != 1 || len(b.Sigs) > 1 || verify != nil && len(b.Sigs) == 0 {
 		return false
 	}
-	ch, before := b.single[0], &b.Context[0]
-	if len(ch.Refs) != 0 || before.Seq+1 != ch.Seq || before.Actor != ch.Actor || !b.valid && ch.flaw() != "" {
+	ch := b.single[0]
+	if len(b.Context) != len(ch.Refs)+1 || !b.valid && ch.flaw() != "" {
 		return false
 	}
 	own := c.chainOf(ch.Actor)
@@ -19,12 +19,17 @@ func (k *checker) checkNext(verify Verify) bool {
 		return false
 	}
 	in, i := c.infos.at(own.last)
-	if hash, err := c.hash(in, i); err != nil || hash != before.Hash || in.time(i) != before.Time {
+	last, after := in.span(i).End-1, in.effective(i)
+	before, after, ok := k.checkAnchors(ch, last, after)
+	if !ok || before.Seq+1 != ch.Seq || in.time(i) != before.Time {
+		return false
+	}
+	if hash, err := c.hash(in, i); err != nil || hash != before.Hash {
 		return false
 	}
 	end := ch.Seq + causal.Seq(ch.Len())
 	var hash Hash
-	hash, k.buf = ch.hashWith(k.buf, &before.Hash, before.Time, nil)
+	hash, k.buf = ch.hashWith(k.buf, &before.Hash, before.Time, k.deps)
 	k.out.sigs = k.out.sigs[:0]
 	if len(b.Sigs) == 1 {
 		s := &b.Sigs[0]
@@ -35,11 +40,53 @@ func (k *checker) checkNext(verify Verify) bool {
 	}
 	start := c.graph.Len()
 	k.links = append(k.links, link{change: ch, seq: ch.Seq, end: end, hash: hash,
-		effective:  effectiveOf(ch.Time, in.effective(i), false),
+		effective:  effectiveOf(ch.Time, after, false),
 		span:       causal.Span{Start: start, End: start + causal.LV(end-ch.Seq)},
-		parentsEnd: 1,
+		parentsEnd: len(k.out.parents),
 	})
 	k.out.base, k.out.changes, k.out.links = start, 1, k.links
-	k.out.parents = append(k.out.parents[:0], in.span(i).End-1)
 	return true
+}
+
+// checkAnchors checks that the context is what ch, the one change of the batch, builds on: its actor's previous change, the last op of
+// which is last, and its deps, all of which are held and none of which is in the history of another. It returns the anchor at the
+// former, with nothing compared, and the greatest effective time of all, given that of the former, and leaves the parents in k.out and
+// the hashes of the deps in k.deps.
+func (k *checker) checkAnchors(ch *Change, last causal.LV, after EffectiveTime) (before *Anchor, _ EffectiveTime, ok bool) {
+	c, context := k.c, k.b.Context
+	k.deps, k.out.parents = k.deps[:0], append(k.out.parents[:0], last)
+	for i := range context {
+		a := &context[i]
+		if i > 0 && context[i-1].Actor.Compare(a.Actor) >= 0 {
+			return nil, 0, false
+		}
+		if a.Actor == ch.Actor {
+			before = a
+			continue
+		}
+		n := len(k.deps)
+		if n == len(ch.Refs) || ch.Refs[n].Seq != a.Seq || ch.Refs[n].Actor != a.Actor {
+			return nil, 0, false
+		}
+		lv, ok := c.graph.LV(a.Dot())
+		if !ok {
+			return nil, 0, false
+		}
+		in, j := c.infos.at(c.change(lv))
+		if hash, err := c.hash(in, j); err != nil || in.span(j).End != lv+1 || hash != a.Hash || in.time(j) != a.Time {
+			return nil, 0, false
+		}
+		k.deps, k.out.parents = append(k.deps, a.Hash), append(k.out.parents, lv)
+		after = max(after, in.effective(j))
+	}
+	if before == nil {
+		return nil, 0, false
+	}
+	if len(k.deps) > 0 {
+		k.overlay.begin(&c.graph)
+		if !k.overlay.maximal(k.out.parents, last) {
+			return nil, 0, false
+		}
+	}
+	return before, after, true
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/atollsync/atoll/crdt/causal"
@@ -227,6 +228,17 @@ func appendStr[T string | []byte](buf []byte, s T) []byte {
 
 func appendBin(buf []byte, b []byte) []byte {
 	return append(appendLen(buf, len(b), mpBin8, mpBin16, mpBin32), b...)
+}
+
+// endBin makes what was appended to buf since from a byte string. Before that are mpBin8 and a byte of room.
+func endBin(buf []byte, from int) []byte {
+	n := len(buf) - from
+	if n <= math.MaxUint8 {
+		buf[from-1] = byte(n)
+		return buf
+	}
+	var room [5]byte
+	return slices.Replace(buf, from-2, from, appendLen(room[:0], n, mpBin8, mpBin16, mpBin32)...)
 }
 
 // appendLen appends a length after the shortest code it fits; c8 is 0 for

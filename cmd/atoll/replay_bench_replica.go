@@ -127,20 +127,21 @@ func (h *history) fromBytes(batches [][]byte, w *stopwatch) error {
 
 // benchReplica is a replica as far as the engine goes.
 type benchReplica struct {
-	chains *crdt.Chains
-	state  *crdt.State
+	chains  *crdt.Chains
+	state   *crdt.State
+	decoder crdt.BatchDecoder
 }
 
 func newBenchReplica() *benchReplica {
 	chains := crdt.NewChains(crdt.StoreID{})
-	return &benchReplica{chains, crdt.NewState(chains)}
+	return &benchReplica{chains: chains, state: crdt.NewState(chains)}
 }
 
 func (r *benchReplica) text() string { return r.state.Text(sessionSlice).String() }
 
 // receive decodes a batch, checks its frame and hashes, and applies it. The batches of measurements have no signatures.
 func (r *benchReplica) receive(encoded []byte) error {
-	b, err := crdt.DecodeBatch(encoded)
+	b, err := r.decoder.Decode(encoded)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // the device is connected as well). What the batch builds on may be missing: then it is kept,
 // within bounds, and the gap is asked for.
 func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
-	b, err := crdt.DecodeBatch(m.Batch)
+	b, err := r.decoder.Decode(m.Batch)
 	if err != nil {
 		return r.refuse(from, Malformed, err)
 	}
@@ -51,7 +51,7 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	}
 	switch {
 	case missing != nil:
-		r.pending.Add(rest.batch, missing.Dots, len(m.Batch))
+		r.pending.Add(rest.batch.Clone(), missing.Dots, len(m.Batch))
 		r.seekDots(p, missing.Dots[:min(len(missing.Dots), maxGap)])
 		return nil
 	case k != nil:

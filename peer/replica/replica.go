@@ -58,14 +58,15 @@ type Replica struct {
 	ticked int64 // now at the last Tick
 
 	peers    map[causal.Device]*peer
-	order    []*peer   // the same, by device
-	gossip   bool      // the store has a topic
-	marks    []mark    // how long the graph was at past ticks
-	streamed bool      // since the last tick something new came on a stream
-	grown    causal.LV // the graph's length at the last tick
-	grownAt  int64     // and the last tick at which it was another
-	rested   bool      // state and chains went to rest since
-	seen     uint64    // counts Connects, to tell who was here last
+	order    []*peer           // the same, by device
+	gossip   bool              // the store has a topic
+	marks    []mark            // how long the graph was at past ticks
+	streamed bool              // since the last tick something new came on a stream
+	grown    causal.LV         // the graph's length at the last tick
+	grownAt  int64             // and the last tick at which it was another
+	rested   bool              // state and chains went to rest since
+	seen     uint64            // counts Connects, to tell who was here last
+	decoder  crdt.BatchDecoder // of batches that come
 	pending  crdt.Pending
 	own      ownSummary
 	author   authoring
@@ -129,7 +130,7 @@ func New(cfg Config) (*Replica, error) {
 // Restore replays one block of the replica's own log. All blocks must be replayed, in order, before
 // anything else is done. Signatures are not checked: the log is trusted as far as its checksums reach.
 func (r *Replica) Restore(block []byte) error {
-	b, err := crdt.DecodeBatch(block)
+	b, err := r.decoder.Decode(block)
 	if err != nil {
 		return fmt.Errorf("replica: restore: %w", err)
 	}
