@@ -36,8 +36,8 @@ func BenchmarkFresh(b *testing.B) {
 		s := authored(b, name)
 		whole, single := s.encode(crdt.MaxBatchChanges), s.encode(1)
 		edits := len(s.written.log)
-		check := func(b *testing.B, enc []byte, c *crdt.Chains) *crdt.Checked {
-			batch, err := crdt.DecodeBatch(enc)
+		check := func(b *testing.B, d *crdt.BatchDecoder, enc []byte, c *crdt.Chains) *crdt.Checked {
+			batch, err := d.Decode(enc)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func BenchmarkFresh(b *testing.B) {
 			for range b.N {
 				b.StopTimer()
 				c := crdt.NewChains(crdt.StoreID{})
-				k := check(b, whole[0], c)
+				k := check(b, new(crdt.BatchDecoder), whole[0], c)
 				b.StartTimer()
 				l := live{state: crdt.NewState(c)}
 				l.state.ApplyAll(c.Add(k))
@@ -66,8 +66,9 @@ func BenchmarkFresh(b *testing.B) {
 				for range b.N {
 					c := crdt.NewChains(crdt.StoreID{})
 					l := live{state: crdt.NewState(c)}
+					var d crdt.BatchDecoder
 					for _, enc := range batches {
-						l.state.ApplyAll(c.Add(check(b, enc, c)))
+						l.state.ApplyAll(c.Add(check(b, &d, enc, c)))
 					}
 					l.check(b, s.EndContent)
 				}
