@@ -110,7 +110,7 @@ func typedBy(ch *Change, like []byte, alike bool) (op typedOp, path []byte, ok b
 		return op, nil, false
 	}
 	b := g.Ops
-	if len(b) < 6 || len(b) > inlineOps {
+	if len(b) < 5 || len(b) > inlineOps {
 		return op, nil, false
 	}
 	switch uint16(b[0])<<8 | uint16(b[1]) {

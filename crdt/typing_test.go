@@ -431,3 +431,19 @@ func TestApplyAllNowhere(t *testing.T) {
 		t.Errorf("%s, one by one %s", bulk.DeleteWinsMap("wins").JSON(), single.DeleteWinsMap("wins").JSON())
 	}
 }
+
+// TestShortestOpTyped puts the shortest op there is in columns: a delete near the start of a text that is a slice.
+func TestShortestOpTyped(t *testing.T) {
+	var changes []*Change
+	for i := range 6 {
+		ops := []byte{mpFixArr | 5, byte(CodeTextInsert), 1, mpFixArr, byte(i), mpFixStr | 1, 'x'}
+		if i%2 == 1 {
+			ops = []byte{mpFixArr | 4, byte(CodeTextDelete), 1, mpFixArr, 0}
+		}
+		changes = append(changes, &Change{Actor: Actor{Nonce: [8]byte{1}}, Seq: causal.Seq(i + 1), Groups: []Group{{Slice: "s", Len: 1, Ops: ops}}})
+	}
+	b := NewBatch(nil, changes, nil)
+	if len(b.parts) != 1 || b.parts[0].typing == nil {
+		t.Fatal("a keystroke is not in columns")
+	}
+}
