@@ -145,6 +145,24 @@ func BenchmarkCommitTyped(b *testing.B) {
 	run("quietly", (*crdt.State).BeginQuietly, false)
 	run("encoded", (*crdt.State).BeginQuietly, true)
 	run("events", (*crdt.State).Begin, false)
+	b.Run("batches", func(b *testing.B) {
+		measure(b, len(patches), func() {
+			l := newLive()
+			batch := new(crdt.Batch)
+			for i := range patches {
+				tx := l.state.BeginQuietly(agent(0), int64(i))
+				write(tx.Text("text"), &patches[i])
+				if _, ok, err := tx.CommitTo(batch); !ok || err != nil {
+					b.Fatal(ok, err)
+				}
+				if batch.Len() == 1000 {
+					batch.AppendTo(nil)
+					batch = new(crdt.Batch)
+				}
+			}
+			l.check(b, session.EndContent)
+		})
+	})
 }
 
 // BenchmarkTransaction authors a recorded session as one change.

@@ -298,6 +298,9 @@ func (c *Change) wireSize() int {
 	return n
 }
 
+// wireSizeOf is wireSize for a change without refs whose only slice has a name of the given size, and ops.
+func wireSizeOf(name, ops int) int { return 6 + name + ops + 4 }
+
 // Author makes ch, an own change whose author saw parents, part of c. It must be
 // valid: the actor's next, its Deps the maximal parents other than the actor's own previous change.
 // AddSignature should follow before it is sent.

@@ -127,6 +127,15 @@ func (sp *spot) appendOp(buf []byte, op *putOp, typed []byte) []byte {
 	return buf
 }
 
+// sizeOf returns the size of what appendOp appends.
+func (sp *spot) sizeOf(op *putOp) int {
+	n := 2 + uintSize(uint64(op.n)) + len(sp.enc) + uintSize(uint64(op.pos))
+	if op.code == CodeTextInsert {
+		n += strSize(op.to - op.from)
+	}
+	return n
+}
+
 // insert applies a TextInsert of n code points at the spot, for good and without a word.
 func (sp *spot) insert(ps *pass, pos, n int, text string) {
 	sp.keepAlive(ps)

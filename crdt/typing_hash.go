@@ -17,19 +17,11 @@ func (t *keystrokes) hash(prev Hash, before int64) []*infoChunk {
 	var out []*infoChunk
 	var chunk *infoChunk
 	var room [2*sha256.Size + 32 + MaxSliceName + inlineOps]byte
-	frame := appendStr([]byte{mpFixArr | 3}, t.slice)
 	c := t.cursor()
 	at := causal.LV(0)
 	for i := 0; c.next(); i++ {
 		buf := append(room[:0], prev[:]...)
-		buf = append(buf, mpFixArr) // no refs
-		buf = appendInt(buf, c.time-before)
-		buf = append(buf, frame...)
-		buf = appendUint(buf, uint64(c.size))
-		buf = append(buf, mpBin8, 0)
-		ops := len(buf)
-		buf = t.appendOp(buf, &c.typedOp)
-		buf[ops-1] = byte(len(buf) - ops)
+		buf, _ = t.appendHashed(buf, &c.typedOp, c.time-before)
 		prev = sha256.Sum256(buf)
 		before = c.time
 		if chunk == nil || len(chunk.hashes) == maxChunk || !chunk.fits(at, c.time) {
@@ -46,4 +38,19 @@ func (t *keystrokes) hash(prev Hash, before int64) []*infoChunk {
 		chunk.end = at
 	}
 	return out
+}
+
+// appendHashed appends a change of t in the form that is hashed: op, made delta later than the actor's previous change. It returns the
+// size of the encoded op too.
+func (t *keystrokes) appendHashed(buf []byte, op *typedOp, delta int64) ([]byte, int) {
+	buf = append(buf, mpFixArr) // no refs
+	buf = appendInt(buf, delta)
+	buf = appendStr(append(buf, mpFixArr|3), t.slice)
+	buf = appendUint(buf, uint64(op.size))
+	buf = append(buf, mpBin8, 0)
+	at := len(buf)
+	buf = t.appendOp(buf, op)
+	n := len(buf) - at
+	buf[at-1] = byte(n)
+	return buf, n
 }

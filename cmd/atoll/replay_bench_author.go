@@ -51,18 +51,16 @@ func (h *history) authorEach(w *stopwatch) error {
 	chains := crdt.NewChains(crdt.StoreID{})
 	state := crdt.NewState(chains)
 	var encoded []byte
-	block := make([]crdt.Accepted, 0, encodedAtOnce)
+	block := new(crdt.Batch)
 	for i, st := range h.steps {
 		tx := state.BeginQuietly(actor, st.when)
 		writePatches(tx, h.Txns[st.txn])
-		a, _, _, err := tx.Commit()
-		if err != nil {
+		if _, _, err := tx.CommitTo(block); err != nil {
 			return err
 		}
-		block = append(block, a)
-		if len(block) == encodedAtOnce || i+1 == len(h.steps) {
-			encoded = chains.BatchOf(block).AppendTo(encoded)
-			block = block[:0]
+		if block.Len() == encodedAtOnce || i+1 == len(h.steps) {
+			encoded = block.AppendTo(encoded)
+			block = new(crdt.Batch)
 		}
 	}
 	text := state.Text(sessionSlice).String()

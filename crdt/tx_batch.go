@@ -1,0 +1,100 @@
+package crdt
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// CommitTo is Commit for those who need the change only as the last of b, a batch that is being made of what is committed, and do not ask
+// what happened. It returns where the change is in the graph.
+//
+// A keystroke that goes on where b stops, in a transaction begun quietly, goes from the text to b's columns: it never becomes a
+// Change, which saves a quarter of the time.
+//
+// b starts as the zero Batch, and takes no more than TargetBatchChanges changes or so before it is encoded: its limits are the caller's
+// to heed. Its context comes from the chains. Its signatures are for the caller to make, when it is complete.
+func (tx *Tx) CommitTo(b *Batch) (span causal.Span, ok bool, err error) {
+	s := tx.s
+	if t := b.lastTyping(); t != nil && !tx.done && tx.err == nil && s.draft.isKeystroke(s, t) {
+		span = s.draft.commitKeystroke(s, t)
+		b.n++
+		tx.finish()
+		return span, true, nil
+	}
+	a, _, ok, err := tx.Commit()
+	if ok {
+		s.chains.addTo(b, a.Change)
+	}
+	return a.Span, ok, err
+}
+
+// lastTyping returns the typing that b ends in, nil if it ends in something else.
+func (b *Batch) lastTyping() *keystrokes {
+	if n := len(b.parts); n > 0 {
+		return b.parts[n-1].typing
+	}
+	return nil
+}
+
+// isKeystroke reports whether the change is one op on the text at the spot, which was put off, and goes on where t stops.
+func (d *draft) isKeystroke(s *State, t *keystrokes) bool {
+	if len(d.put) != 1 || len(d.ops) > 0 || !d.alone || s.pass.trace != nil {
+		return false
+	}
+	op, first := &d.put[0], s.pass.first
+	return t.end() == first && t.actor == s.pass.actor && t.slice == s.spot.path[0].Key && bytes.Equal(t.path, s.spot.enc) &&
+		op.n <= MaxChangeLen && op.pos <= MaxPosition && first <= MaxSeq-MaxChangeLen && s.spot.sizeOf(op) <= inlineOps
+}
+
+// commitKeystroke is commitTyping for a change that isKeystroke.
+func (d *draft) commitKeystroke(s *State, t *keystrokes) causal.Span {
+	put, ps := &d.put[0], &s.pass
+	ps.journal = nil
+	ps.lv = ps.base
+	op := typedOp{kind: typeInsert, size: put.n, pos: put.pos, text: string(d.typed)}
+	if put.code == CodeTextInsert {
+		s.spot.insert(ps, put.pos, put.n, op.text)
+	} else {
+		s.spot.delete(ps, put.pos, put.n)
+		op.kind = typeDelete
+	}
+	span := s.chains.authorKeystroke(t, &op, d.time)
+	s.applied.Take(s.graph, span)
+	d.end, d.next = span.End, ps.first+causal.Seq(put.n)
+	return span
+}
+
+// addTo appends ch, the change that c accepted last, to b, and completes b's context.
+func (c *Chains) addTo(b *Batch, ch *Change) {
+	need := func(d causal.Dot) {
+		if d.Seq == 0 || b.covers(d) {
+			return
+		}
+		at, found := slices.BinarySearchFunc(b.Context, d, func(a Anchor, d causal.Dot) int { return a.Dot().Compare(d) })
+		if found {
+			return
+		}
+		a, err := c.anchor(d)
+		if err != nil {
+			panic(err) // the last change of an actor has its hash, and so has one that another's depends on
+		}
+		b.Context = slices.Insert(b.Context, at, a)
+	}
+	need(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1})
+	for _, d := range ch.Refs {
+		need(d)
+	}
+	b.Append(ch)
+}
+
+// covers reports whether b, which is being made, holds d, an op of the history of the change that comes next.
+func (b *Batch) covers(d causal.Dot) bool {
+	for i := len(b.parts) - 1; i >= 0; i-- {
+		if p := &b.parts[i]; b.actorOf(p) == d.Actor && b.seqOf(p) <= d.Seq {
+			return true
+		}
+	}
+	return false
+}
