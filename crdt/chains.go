@@ -58,6 +58,7 @@ type Chains struct {
 	digest Hash
 	fresh  bool // digest is that of the tips
 
+	end      chainEnd
 	unhashed bool   // see AddUnhashed
 	source   Source // of changes that rest; see Rest
 	checker  checker

@@ -88,15 +88,16 @@ func (h *history) authorAtOnce(w *stopwatch) error {
 	chains := crdt.NewChains(crdt.StoreID{})
 	state := crdt.NewState(chains)
 	tx := state.BeginQuietly(h.engine.actor(0), h.steps[0].when)
-	for _, st := range h.steps {
-		writePatches(tx, h.Txns[st.txn])
+	text := tx.Text(sessionSlice)
+	for i := range h.splices {
+		h.splices[i].write(text)
 	}
 	a, _, _, err := tx.Commit()
 	if err != nil {
 		return err
 	}
 	chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
-	text := state.Text(sessionSlice).String()
+	end := state.Text(sessionSlice).String()
 	w.stop()
-	return checkText(text, h.End)
+	return checkText(end, h.End)
 }

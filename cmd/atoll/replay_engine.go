@@ -107,13 +107,18 @@ func (e *engine) commit(t transaction, when int64) (crdt.Accepted, bool, error) 
 // writePatches writes t's patches into the session's text.
 func writePatches(tx *crdt.Tx, t transaction) {
 	text := tx.Text(sessionSlice)
-	for _, p := range t.Patches {
-		if p.Deleted > 0 {
-			text.Delete(p.Pos, p.Deleted)
-		}
-		if p.Inserted != "" {
-			text.Insert(p.Pos, p.Inserted)
-		}
+	for i := range t.Patches {
+		t.Patches[i].write(text)
+	}
+}
+
+// write makes p's edits to a text.
+func (p *patch) write(text *crdt.TxText) {
+	if p.Deleted > 0 {
+		text.Delete(p.Pos, p.Deleted)
+	}
+	if p.Inserted != "" {
+		text.Insert(p.Pos, p.Inserted)
 	}
 }
 
