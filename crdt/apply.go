@@ -216,8 +216,11 @@ func (ps *pass) applyTo(e *entry, op *Op, admitted bool, t *touch) {
 // sees reports whether every element that op's path leads through, and the one that it moves, was inserted, into
 // the list it is said to be in, by an op that the author saw. Whether it was deleted since does not matter.
 func (ps *pass) sees(op *Op) bool {
-	var c content = ps.s.root
 	path := op.Path
+	if len(path) == 1 && op.Code != CodeListMove {
+		return true // a slice
+	}
+	var c content = ps.s.root
 	for i, step := range path {
 		if l, ok := c.(*listContent); ok && i == len(path)-1 && op.Code != CodeListMove {
 			return ps.seesElement(l, step.Elem) // what it holds does not matter

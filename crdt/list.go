@@ -56,7 +56,7 @@ func (c *listContent) addRun(span causal.Span, op *Op) {
 	}
 	if n := len(c.runs); n > 0 {
 		r := &c.runs[n-1]
-		if r.End == span.Start && r.kind == kind && (r.values != nil) == (op.Code == CodeListInsert) {
+		if r.End == span.Start && r.kind == kind && (r.values != nil) == (op.Code == CodeListInsert) && r.hasRoom(len(op.Values)) {
 			r.End = span.End
 			r.values = append(r.values, op.Values...)
 			return
@@ -65,6 +65,13 @@ func (c *listContent) addRun(span causal.Span, op *Op) {
 	// The op keeps its own values, which others may look at.
 	c.runs = append(c.runs, elementRun{Span: span, kind: kind, values: slices.Clone(op.Values)})
 }
+
+// runValues is the number of values beyond which a run does not grow: to copy more at once than that, again and again, costs more
+// than to look for a run among many.
+const runValues = 1 << 10
+
+// hasRoom reports whether n more values can be added to r.
+func (r *elementRun) hasRoom(n int) bool { return len(r.values)+n <= max(cap(r.values), runValues) }
 
 // cutRuns forgets what was inserted from lv on.
 func (c *listContent) cutRuns(lv causal.LV) {

@@ -99,7 +99,7 @@ func (l *TxList) Insert(i int, values ...any) {
 		}
 	}
 	if path, ok := l.tx.enter(l.at, ClassWrite); ok {
-		l.tx.do(&Op{Code: CodeListInsert, Len: len(vals), Path: path, Pos: i, Values: vals})
+		l.tx.doLater(&Op{Code: CodeListInsert, Len: len(vals), Path: path, Pos: i, Values: vals})
 	}
 }
 
@@ -170,7 +170,7 @@ func (l *TxList) Delete(i, n int) {
 		l.tx.fail(fmt.Errorf("%w: delete from %s: [%d, %d+%d) of %d", ErrRange, l.at, i, i, n, length))
 	case n > 0:
 		if path, ok := l.tx.enter(l.at, ClassNeither); ok {
-			l.tx.do(&Op{Code: CodeListDelete, Len: n, Path: path, Pos: i})
+			l.tx.doLater(&Op{Code: CodeListDelete, Len: n, Path: path, Pos: i})
 		}
 	}
 }
@@ -185,7 +185,7 @@ func (l *TxList) Move(from, to int) {
 	case from != to:
 		elem, _ := l.elementAt(from)
 		if path, ok := l.tx.enter(l.at, ClassWrite); ok {
-			l.tx.do(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: l.tx.s.dot(elem), Pos: to})
+			l.tx.doLater(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: l.tx.s.dot(elem), Pos: to})
 		}
 	}
 }

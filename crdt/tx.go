@@ -155,7 +155,11 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	s.pass.journal = nil
 	tx.play()
-	a = s.chains.author(change, s.Heads())
+	if d.alone && len(change.Refs) == 0 {
+		a = s.chains.authorNext(change)
+	} else {
+		a = s.chains.author(change, s.Heads())
+	}
 	if a.Span.Start != s.pass.base {
 		panic(fmt.Sprintf("crdt: the graph grew from %d to %d during a transaction", s.pass.base, a.Span.Start))
 	}
@@ -212,8 +216,13 @@ func (tx *Tx) enter(a *address, class Class) (Path, bool) {
 		tx.fail(err)
 		return nil, false
 	}
-	path, _, ok := tx.descend(a, class, make(Path, 0, a.depth()))
-	return path, ok
+	d := &tx.s.draft
+	path, _, ok := tx.descend(a, class, d.steps[:0])
+	if !ok {
+		return nil, false
+	}
+	d.steps = path
+	return d.share(path), true
 }
 
 // descend appends to path the steps to the entry at a. It returns the entry too, nil if nothing

@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -9,7 +10,7 @@ import (
 // draft is the change that a transaction writes, and what it takes to write it. A State has one, whose memory
 // all its transactions use.
 //
-// Ops on the text at the State's spot are put off: they wait until something is read, an op
+// Ops on the text at the State's spot, and those on lists of which nobody asks what they do, are put off: they wait until something is read, an op
 // goes elsewhere, or the transaction commits. So those that go on where the last one stopped can join it,
 // those of a transaction that comes to nothing cost nothing, and what is played at Commit, when nothing
 // can fail any more, need not be journaled.
@@ -19,6 +20,9 @@ type draft struct {
 	played  int   // of ops: the State shows these
 	shown   int   // dots of those
 	journal journal
+	first   Op      // the first of ops: most changes have but one
+	last    Path    // of the op written last
+	steps   Path    // room for finding out the next
 	put     []putOp // the ops put off
 	typed   []byte  // what they insert
 	textLen int     // length of the text at the spot with them
@@ -75,8 +79,18 @@ func (d *draft) reset() {
 		d.put, d.typed = nil, nil
 	}
 	if len(d.ops) > 0 {
-		d.ops, d.played, d.shown, d.journal.undos = nil, 0, 0, nil
+		d.played, d.shown, d.first = 0, 0, Op{}
+		d.ops, d.journal.undos = emptied(d.ops), emptied(d.journal.undos)
 	}
+}
+
+// emptied returns s without its elements, to be used again unless it is large.
+func emptied[T any](s []T) []T {
+	if cap(s) > maxRoom {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // isTyping reports whether the change is what most are: edits of the text at the spot alone, and nobody asks what happens.
@@ -140,9 +154,39 @@ func (c *Change) isShort() bool {
 // do applies an op and returns its first local version.
 func (tx *Tx) do(op *Op) causal.LV {
 	tx.play()
-	d := &tx.s.draft
-	d.ops = append(d.ops, op)
+	tx.s.draft.add(op)
 	return tx.playNext()
+}
+
+// doLater is do for those who need not know. The op is put off: if it is the last of its transaction, and of most it is
+// the only one, nothing can fail any more when it is played, so that it need not be journaled.
+func (tx *Tx) doLater(op *Op) {
+	if tx.s.pass.trace != nil {
+		tx.do(op) // what it does is looked at
+		return
+	}
+	tx.play()
+	tx.s.spot.leave(op)
+	tx.s.draft.add(op)
+}
+
+// add appends a copy of op to those written.
+func (d *draft) add(op *Op) {
+	if len(d.ops) == 0 {
+		d.first = *op
+		d.ops = append(d.ops, &d.first)
+		return
+	}
+	more := *op
+	d.ops = append(d.ops, &more)
+}
+
+// share returns a path that is the same as path and stays so: that of the op before, if it led there too.
+func (d *draft) share(path Path) Path {
+	if !slices.Equal(d.last, path) {
+		d.last = slices.Clip(slices.Clone(path))
+	}
+	return d.last
 }
 
 // play applies the ops that were put off.

@@ -104,6 +104,8 @@ func ValueOf(x any) (Value, error) {
 		return x, nil
 	case string:
 		return StringValue(x)
+	case int:
+		return IntValue(int64(x)), nil
 	}
 	buf, err := appendAny(nil, x, 0)
 	if err != nil {

@@ -129,9 +129,13 @@ func (e *Elements) Delete(pos, n int) []causal.Span {
 	t := &e.tree
 	defer t.flush()
 	var gone []causal.Span
+	left := none // the span that may join what follows
 	for n > 0 {
 		p, off, _ := t.seek(pos)
 		ref := t.ref(p)
+		if before := t.prior(p); len(gone) == 0 && off == 0 && t.valid(before) {
+			left = t.ref(before)
+		}
 		s := t.spans[ref]
 		k := min(n, int(s.n)-off)
 		from := s.id + causal.LV(off)
@@ -152,9 +156,8 @@ func (e *Elements) Delete(pos, n int) []causal.Span {
 		}
 		n -= k
 	}
-	if pos > 0 && len(gone) > 0 {
-		p, _, _ := t.seek(pos - 1)
-		e.joinNext(p)
+	if left != none {
+		e.joinNext(t.at(left))
 	}
 	return gone
 }

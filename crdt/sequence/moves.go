@@ -76,7 +76,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 		}
 		op.pos = min(op.pos, rest)
 		s.log.add(op)
-		s.moves = append(s.moves, m)
+		s.moves = append(roomy(s.moves), m)
 		s.retire()
 		if stands && from != op.pos {
 			edits = append(edits, Edit{Pos: from, Deleted: 1}, Edit{Pos: op.pos, Inserted: 1, LV: elem})
@@ -96,7 +96,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 	edits = t.relocate(g, &op, &m, edits)
 	t.applied(&op)
 	s.log.add(op)
-	s.moves = append(s.moves, m)
+	s.moves = append(roomy(s.moves), m)
 	if k := len(edits); k == before+2 && edits[before].Pos == edits[before+1].Pos {
 		edits = edits[:before] // to where it is
 	}
