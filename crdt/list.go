@@ -20,7 +20,9 @@ type listContent struct {
 	// places of elements that an op went to. A deleted element keeps its place if it holds
 	// containers, because ops below those still count for the entries above the list.
 	places map[causal.LV]*place
-	edits  []sequence.Edit // for the next op to use again
+	// For the next op to use again.
+	edits []sequence.Edit
+	gone  []causal.Span
 }
 
 // elementRun is what ops that follow one another inserted.
@@ -40,7 +42,7 @@ func (c *listContent) insert(ps *pass, op *Op, t *touch) {
 	c.elements.Insert(pos, span.Start, op.Len)
 	if ps.undoable() {
 		ps.undo(func() {
-			c.elements.Delete(pos, span.Len())
+			c.elements.Delete(pos, span.Len(), nil)
 			c.cutRuns(span.Start)
 			c.ops.Truncate(span.Start)
 		})
@@ -97,11 +99,15 @@ func (c *listContent) delete(ps *pass, pos, n int, t *touch) {
 		ps.undo(func() { c.ops.Truncate(lv) })
 	}
 	for _, e := range c.edits {
-		gone := c.elements.Delete(e.Pos, e.Deleted)
+		gone := c.elements.Delete(e.Pos, e.Deleted, c.gone[:0])
+		if c.gone = gone; cap(gone) > maxRoom {
+			c.gone = nil
+		}
 		if ps.undoable() {
+			back := slices.Clone(gone)
 			ps.undo(func() {
 				at := e.Pos
-				for _, s := range gone {
+				for _, s := range back {
 					c.elements.Insert(at, s.Start, s.Len())
 					at += s.Len()
 				}

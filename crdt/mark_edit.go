@@ -70,7 +70,7 @@ func insertedRanges(splices []tracedSplice, length int) []causal.Span {
 	first := causal.LV(length + 1)
 	next := first
 	for _, sp := range splices {
-		list.Delete(sp.Pos, sp.Deleted)
+		list.Delete(sp.Pos, sp.Deleted, nil)
 		list.Insert(sp.Pos, next, sp.Inserted)
 		next += causal.LV(sp.Inserted)
 	}

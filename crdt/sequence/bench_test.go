@@ -286,7 +286,7 @@ func BenchmarkElements(b *testing.B) {
 			b.ResetTimer()
 			for i := range b.N {
 				e.Insert(r.IntN(e.Len()+1), causal.LV(size+2*i), 1)
-				e.Delete(r.IntN(e.Len()), 1)
+				e.Delete(r.IntN(e.Len()), 1, nil)
 			}
 		})
 		b.Run("move/"+name, func(b *testing.B) {
@@ -294,7 +294,7 @@ func BenchmarkElements(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for range b.N {
-				s := e.Delete(r.IntN(e.Len()), 1)[0]
+				s := e.Delete(r.IntN(e.Len()), 1, nil)[0]
 				e.Insert(r.IntN(e.Len()+1), s.Start, 1)
 			}
 		})

@@ -78,30 +78,53 @@ func (e *Elements) Move(from, to int) {
 	p, off, _ := t.seek(from)
 	ref := t.ref(p)
 	lv := t.spans[ref].id + causal.LV(off)
-	if t.spans[ref].n > 1 {
-		e.Delete(from, 1)
-		e.Insert(to, lv, 1)
-		return
-	}
 	defer t.flush()
-	// A span of its own goes as it is.
-	before, next := t.prior(p), t.after(p)
-	parted := t.valid(before) && t.valid(next) && t.spans[t.ref(before)].end() == t.spans[t.ref(next)].id
-	t.unlink(p)
-	if parted {
-		p, _, _ = t.seek(from - 1)
-		e.joinNext(p)
+	whole := t.spans[ref].n == 1
+	if whole { // A span of its own goes as it is.
+		before, next := t.prior(p), t.after(p)
+		left := none
+		if t.valid(before) && t.valid(next) && t.spans[t.ref(before)].end() == t.spans[t.ref(next)].id {
+			left = t.ref(before)
+		}
+		t.unlink(p)
+		if left != none {
+			e.joinNext(t.at(left))
+		}
+	} else {
+		e.pull(p, off, 1)
 	}
 	p, joins := e.gap(to, lv)
-	if joins {
+	switch {
+	case joins:
 		t.spans[t.ref(p)].n++
 		t.widen(p, width{seen: 1})
-		e.index.remove(lv)
-		t.drop(ref)
-	} else {
+		if whole {
+			e.index.remove(lv)
+			t.drop(ref)
+		}
+	case whole:
 		p = t.link(p, ref, width{seen: 1})
+	default:
+		ref, p = t.insert(p, lv, 1, width{seen: 1})
+		e.index.insert(lv, ref)
 	}
 	e.joinNext(p)
+}
+
+// pull takes n elements from off on out of the span at p. Places taken earlier are no longer valid.
+func (e *Elements) pull(p place, off, n int) {
+	t := &e.tree
+	ref := t.ref(p)
+	if off+n < int(t.spans[ref].n) {
+		e.split(p, off+n)
+		p = t.at(ref)
+	}
+	if off > 0 {
+		t.cut(p, off)
+		return
+	}
+	e.index.remove(t.spans[ref].id)
+	t.remove(p)
 }
 
 // joinNext makes the span at p and the one after it one if the names go on: what was taken out of a run is back, or what
@@ -121,39 +144,30 @@ func (e *Elements) joinNext(p place) {
 	}
 }
 
-// Delete removes n elements at pos, 0 <= pos <= pos+n <= Len(), and returns them in order.
-func (e *Elements) Delete(pos, n int) []causal.Span {
+// Delete removes n elements at pos, 0 <= pos <= pos+n <= Len(), and appends them in order to gone, the
+// memory of which the caller may use again.
+func (e *Elements) Delete(pos, n int, gone []causal.Span) []causal.Span {
 	if pos < 0 || n < 0 || pos+n > e.Len() {
 		panic(fmt.Sprintf("sequence: delete %d at %d of a list of %d", n, pos, e.Len()))
 	}
 	t := &e.tree
 	defer t.flush()
-	var gone []causal.Span
-	left := none // the span that may join what follows
+	first := len(gone)
+	left := none // the span that may join what comes after those deleted
 	for n > 0 {
 		p, off, _ := t.seek(pos)
-		ref := t.ref(p)
-		if before := t.prior(p); len(gone) == 0 && off == 0 && t.valid(before) {
+		if before := t.prior(p); len(gone) == first && off == 0 && t.valid(before) {
 			left = t.ref(before)
 		}
-		s := t.spans[ref]
+		s := t.spans[t.ref(p)]
 		k := min(n, int(s.n)-off)
 		from := s.id + causal.LV(off)
-		if last := len(gone) - 1; last >= 0 && gone[last].End == from {
+		if last := len(gone) - 1; last >= first && gone[last].End == from {
 			gone[last].End += causal.LV(k)
 		} else {
 			gone = append(gone, causal.Span{Start: from, End: from + causal.LV(k)})
 		}
-		if off+k < int(s.n) {
-			e.split(p, off+k)
-			p = t.at(ref)
-		}
-		if off > 0 {
-			t.cut(p, off)
-		} else {
-			e.index.remove(s.id)
-			t.remove(p)
-		}
+		e.pull(p, off, k)
 		n -= k
 	}
 	if left != none {

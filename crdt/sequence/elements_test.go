@@ -34,7 +34,7 @@ func (m *listModel) put(pos int, s causal.Span) {
 }
 
 func (m *listModel) remove(t rapid.TB, pos, n int) {
-	got := m.elems.Delete(pos, n)
+	got := m.elems.Delete(pos, n, nil)
 	var lvs []causal.LV
 	for _, s := range got {
 		for lv := s.Start; lv < s.End; lv++ {

@@ -2,7 +2,6 @@ package sequence
 
 import (
 	"slices"
-	"sort"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -31,7 +30,15 @@ func (x *idIndex) chunk(id causal.LV) int {
 	if n := len(x.firsts); n > 0 && x.firsts[n-1] <= id {
 		return n - 1
 	}
-	return sort.Search(len(x.firsts), func(i int) bool { return x.firsts[i] > id }) - 1
+	lo, hi := 0, len(x.firsts) // firsts before lo are not above id, those from hi on are
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); x.firsts[mid] <= id {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - 1
 }
 
 // slot returns the slot of the greatest key not above id.

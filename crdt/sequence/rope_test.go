@@ -295,7 +295,7 @@ func TestOutsideContent(t *testing.T) {
 		"rope slice":        func() { rope.Slice(2, 4) },
 		"rope byte":         func() { rope.RuneOfByte(4) },
 		"elements insert":   func() { elems.Insert(4, 1, 1) },
-		"elements delete":   func() { elems.Delete(3, 1) },
+		"elements delete":   func() { elems.Delete(3, 1, nil) },
 		"elements at":       func() { elems.At(3) },
 		"op out of order":   func() { seq.Delete(nil, causal.History{}, 9, 0, 1, nil) },
 	} {

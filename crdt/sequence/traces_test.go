@@ -248,7 +248,7 @@ func (d *document) play(edits []sequence.Edit) {
 	for _, e := range edits {
 		if e.Deleted > 0 {
 			d.rope.Delete(e.Pos, e.Deleted)
-			d.elems.Delete(e.Pos, e.Deleted)
+			d.elems.Delete(e.Pos, e.Deleted, nil)
 		}
 		if e.Inserted > 0 {
 			text := make([]rune, e.Inserted)
