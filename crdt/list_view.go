@@ -178,12 +178,16 @@ func (l *TxList) Delete(i, n int) {
 // Move moves the element at index from so that it stands at index to, both below Len: what it holds goes with it, and so
 // do edits made elsewhere meanwhile. If others move it at the same time, the latest move decides.
 func (l *TxList) Move(from, to int) {
-	switch n := l.Len(); {
+	c, n := l.content(), 0
+	if c != nil {
+		n = c.elements.Len()
+	}
+	switch {
 	case l.tx.over():
 	case from < 0 || to < 0 || from >= n || to >= n:
 		l.tx.fail(fmt.Errorf("%w: move in %s from %d to %d of %d", ErrRange, l.at, from, to, n))
 	case from != to:
-		elem, _ := l.elementAt(from)
+		elem := c.elements.At(from)
 		if path, ok := l.tx.enter(l.at, ClassWrite); ok {
 			l.tx.doLater(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: l.tx.s.dot(elem), Pos: to})
 		}

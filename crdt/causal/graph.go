@@ -80,6 +80,11 @@ func (g *Graph) Actor(i ActorIndex) Actor { return g.actors[i] }
 
 // ActorIndex returns a's index, and false if a has no op in the graph.
 func (g *Graph) ActorIndex(a Actor) (ActorIndex, bool) {
+	if n := len(g.runs); n > 0 {
+		if i := g.runs[n-1].actor; g.actors[i] == a {
+			return i, true // who wrote last is asked for most
+		}
+	}
 	i, ok := g.index[a]
 	return i, ok
 }
@@ -281,7 +286,7 @@ func (g *Graph) Dot(lv LV) Dot {
 
 // LV returns the local version of d, and false if the graph does not hold it.
 func (g *Graph) LV(d Dot) (LV, bool) {
-	ai, ok := g.index[d.Actor]
+	ai, ok := g.ActorIndex(d.Actor)
 	if !ok {
 		return 0, false
 	}
