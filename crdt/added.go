@@ -92,9 +92,8 @@ func (c *Chains) Add(k *Checked) *Added {
 		}
 		out.span.End = l.span.End
 		if l.change != nil {
-			acc := Accepted{Change: l.change, Span: l.span, Effective: l.effective, Hash: l.hash}
-			c.append(&acc, parents)
-			out.parts = append(out.parts, addedPart{Accepted: acc})
+			out.parts = append(out.parts, addedPart{Accepted: Accepted{Change: l.change, Span: l.span, Effective: l.effective, Hash: l.hash}})
+			c.append(&out.parts[len(out.parts)-1].Accepted, parents)
 			continue
 		}
 		c.addTyping(l, parents)

@@ -27,6 +27,10 @@ func (c *Columns) DecodeBatch() (*Batch, error) {
 // alone should cost little more than its hash, so what only reading a batch takes is used again. The zero value is ready for
 // use. It is not safe for concurrent use.
 type BatchDecoder struct {
+	// Passing says that changes, too, are good only until the next Decode: nobody keeps any, as when a log is replayed.
+	// It must not change once d was used.
+	Passing bool
+
 	batch Batch
 	// columns are where the columns of what is typed are, nil if they are in place.
 	columns *Columns
@@ -39,6 +43,9 @@ type BatchDecoder struct {
 	items   int               // what counts for MaxBatchItems so far
 	left    int               // changes still to be read
 	slices  []string          // slice names seen lately
+	// head is how the last batch begins, its table of actors included: the next one mostly begins the same. Empty if that
+	// is too long to be kept.
+	head []byte
 
 	// What most batches take of each.
 	tableRoom  [2]tableActor
@@ -47,6 +54,7 @@ type BatchDecoder struct {
 	partRoom   [1]batchPart
 	singleRoom [1]*Change
 	firstRoom  [1]changeWithGroup
+	headRoom   [2 + 1 + 2*(2+causal.ActorSize)]byte
 }
 
 // tableActor is an entry of the table of actors.
@@ -76,16 +84,18 @@ func (d *BatchDecoder) decode(b []byte, columns *Columns) (*Batch, error) {
 	if size > MaxBatchBytes {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, size, MaxBatchBytes)
 	}
-	d.begin(columns)
-	rest, part := b, ""
-	for i := range batchParts {
+	from := d.begin(b, columns)
+	rest, part := b[len(d.head):], ""
+	for i := from; i < len(batchParts); i++ {
 		var ok bool
 		part = batchParts[i]
 		switch i {
 		case 0:
 			rest, ok = d.readHeader(rest)
 		case 1:
-			rest, ok = d.readActors(rest)
+			if rest, ok = d.readActors(rest); ok {
+				d.remember(b[:len(b)-len(rest)])
+			}
 		case 2:
 			rest, ok = d.readContext(rest)
 		case 3:
@@ -112,24 +122,41 @@ func (d *BatchDecoder) decode(b []byte, columns *Columns) (*Batch, error) {
 	return &d.batch, nil
 }
 
-// begin makes d ready for another batch.
-func (d *BatchDecoder) begin(columns *Columns) {
+// begin makes d ready for batch b, and returns the first of batchParts that is to be read.
+func (d *BatchDecoder) begin(b []byte, columns *Columns) int {
 	if d.piece == 0 {
 		d.changes, d.piece = d.firstRoom[:], 1
-	}
-	if d.slices == nil {
-		d.slices = d.sliceRoom[:0]
+		d.slices, d.head = d.sliceRoom[:0], d.headRoom[:0]
 	}
 	d.batch = Batch{}
 	d.columns, d.reason = columns, ""
-	d.table = d.tableRoom[:0]
 	d.groups = nil
 	d.items, d.left = 0, 0
+	if n := len(d.head); n > 0 && len(b) > n && string(b[:n]) == string(d.head) {
+		for i := range d.table {
+			t := &d.table[i]
+			t.used, t.seq, t.time = false, 1, 0
+		}
+		return 2
+	}
+	d.table, d.head = d.tableRoom[:0], d.head[:0]
+	return 0
+}
+
+// remember keeps the head of a batch.
+func (d *BatchDecoder) remember(head []byte) {
+	if len(head) <= cap(d.head) {
+		d.head = append(d.head, head...)
+	}
 }
 
 // alone returns room for a change that is all of a batch, with its group. That of the first is part of d; then it is made in
 // pieces that grow, since to ask for each one's would cost more than reading it.
 func (d *BatchDecoder) alone() *changeWithGroup {
+	if d.Passing {
+		d.firstRoom[0] = changeWithGroup{}
+		return &d.firstRoom[0]
+	}
 	if len(d.changes) == 0 {
 		d.piece = min(2*d.piece, roomChanges)
 		d.changes = make([]changeWithGroup, d.piece)

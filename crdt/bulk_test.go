@@ -66,7 +66,7 @@ func BenchmarkFresh(b *testing.B) {
 				for range b.N {
 					c := crdt.NewChains(crdt.StoreID{})
 					l := live{state: crdt.NewState(c)}
-					var d crdt.BatchDecoder
+					d := crdt.BatchDecoder{Passing: true}
 					for _, enc := range batches {
 						l.state.ApplyAll(c.Add(check(b, &d, enc, c)))
 					}

@@ -134,7 +134,7 @@ type benchReplica struct {
 
 func newBenchReplica() *benchReplica {
 	chains := crdt.NewChains(crdt.StoreID{})
-	return &benchReplica{chains: chains, state: crdt.NewState(chains)}
+	return &benchReplica{chains: chains, state: crdt.NewState(chains), decoder: crdt.BatchDecoder{Passing: true}}
 }
 
 func (r *benchReplica) text() string { return r.state.Text(sessionSlice).String() }

@@ -67,6 +67,7 @@ type Replica struct {
 	rested   bool              // state and chains went to rest since
 	seen     uint64            // counts Connects, to tell who was here last
 	decoder  crdt.BatchDecoder // of batches that come
+	replay   crdt.BatchDecoder // of the log's blocks
 	pending  crdt.Pending
 	own      ownSummary
 	author   authoring
@@ -118,6 +119,7 @@ func New(cfg Config) (*Replica, error) {
 		graph:   chains.Graph(),
 		state:   crdt.NewState(chains),
 		peers:   make(map[causal.Device]*peer),
+		replay:  crdt.BatchDecoder{Passing: true},
 		pending: crdt.Pending{MaxBytes: limits.PendingBytes, MaxCount: limits.PendingBatches},
 		records: recordTable{at: -limits.RecordInterval},
 		forks:   forkTable{limit: limits.MaxForks},
@@ -130,7 +132,7 @@ func New(cfg Config) (*Replica, error) {
 // Restore replays one block of the replica's own log. All blocks must be replayed, in order, before
 // anything else is done. Signatures are not checked: the log is trusted as far as its checksums reach.
 func (r *Replica) Restore(block []byte) error {
-	b, err := r.decoder.Decode(block)
+	b, err := r.replay.Decode(block)
 	if err != nil {
 		return fmt.Errorf("replica: restore: %w", err)
 	}
