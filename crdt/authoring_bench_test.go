@@ -208,9 +208,10 @@ func BenchmarkLive(b *testing.B) {
 		})
 	}
 	run("objects", sendObjects)
+	var decoder crdt.BatchDecoder
 	run("encoded", func(b *testing.B, from, to *live, changes []crdt.Accepted) {
 		for i := range changes {
-			batch, err := crdt.DecodeBatch(from.chains.BatchOf(changes[i : i+1]).AppendTo(nil))
+			batch, err := decoder.Decode(from.chains.BatchOf(changes[i : i+1]).AppendTo(nil))
 			if err != nil {
 				b.Fatal(err)
 			}

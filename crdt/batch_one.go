@@ -12,7 +12,7 @@ type batchWithOne struct {
 	batch   Batch
 	single  [1]*Change
 	parts   [1]batchPart
-	context [2]Anchor
+	context [1]Anchor
 }
 
 // onesRoom is how many of these are made in one piece at most, once it is clear that more than one is wanted.

@@ -78,12 +78,21 @@ func (g *Graph) Actors() []Actor { return g.actors }
 // Actor returns the actor with index i.
 func (g *Graph) Actor(i ActorIndex) Actor { return g.actors[i] }
 
+// fewActors is the number up to which actors are found by looking at each, which is faster than to hash one.
+const fewActors = 4
+
 // ActorIndex returns a's index, and false if a has no op in the graph.
 func (g *Graph) ActorIndex(a Actor) (ActorIndex, bool) {
-	if n := len(g.runs); n > 0 {
-		if i := g.runs[n-1].actor; g.actors[i] == a {
-			return i, true // who wrote last is asked for most
+	if len(g.actors) <= fewActors {
+		for i := range g.actors {
+			if g.actors[i] == a {
+				return ActorIndex(i), true
+			}
 		}
+		return 0, false
+	}
+	if i := g.runs[len(g.runs)-1].actor; g.actors[i] == a {
+		return i, true // who wrote last is asked for most
 	}
 	i, ok := g.index[a]
 	return i, ok
@@ -91,7 +100,7 @@ func (g *Graph) ActorIndex(a Actor) (ActorIndex, bool) {
 
 // Last returns the Seq of a's last op, 0 if it has none.
 func (g *Graph) Last(a Actor) Seq {
-	i, ok := g.index[a]
+	i, ok := g.ActorIndex(a)
 	if !ok {
 		return 0
 	}
@@ -136,7 +145,7 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		}
 	}
 	last, own := Seq(0), LV(-1)
-	ai, known := g.index[actor]
+	ai, known := g.ActorIndex(actor)
 	if known {
 		r := g.lastRun(ai)
 		last, own = r.seq+Seq(r.Len())-1, r.End-1

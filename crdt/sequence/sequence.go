@@ -26,6 +26,7 @@ type Sequence struct {
 	length int
 	// tracker is nil unless the last ops merged something; see retire.
 	tracker *tracker
+	spare   *tracker                  // a small one that was dropped, of which only the memory is of use
 	moves   []move                    // by lv
 	later   func(a, b causal.LV) bool // see Move
 }
@@ -147,7 +148,7 @@ func (s *Sequence) Truncate(lv causal.LV) {
 // Rest frees the memory that s keeps in order to go on, and packs its log. The next op that is
 // concurrent with others builds again what it needs.
 func (s *Sequence) Rest() {
-	s.tracker = nil
+	s.tracker, s.spare = nil, nil
 	s.log.cool()
 }
 
@@ -156,7 +157,10 @@ func (s *Sequence) Rest() {
 func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 	t := s.tracker
 	if t == nil {
-		t = new(tracker)
+		t, s.spare = s.spare, nil
+		if t == nil {
+			t = new(tracker)
+		}
 		s.tracker = t
 	} else if low >= t.base && (low < t.done || !s.stale(t)) {
 		s.replay(g, &s.log, t, math.MaxInt, nil)
@@ -181,12 +185,18 @@ func (s *Sequence) retire() {
 	switch {
 	case s.tracker != nil:
 		if s.stale(s.tracker) {
+			if s.tracker.tree.len() <= spareLen {
+				s.spare = s.tracker // people who type at the same time need one again and again
+			}
 			s.tracker = nil
 		}
 	case len(s.log.runs) >= 2*coldCap:
 		s.log.coolFirst(coldCap)
 	}
 }
+
+// spareLen is the most spans of a tracker whose memory is kept.
+const spareLen = 1 << 8
 
 // replay applies to t the ops before end that it does not have yet, from log: that of s, warmed from t's base on. All of these
 // must have all ops before that base in their history: see opLog.base. played, unless it is nil, is told of each edit of the
