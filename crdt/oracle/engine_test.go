@@ -15,11 +15,13 @@ import (
 type engine struct {
 	chains *crdt.Chains
 	state  *crdt.State
+	bulk   bool // each batch is applied as a whole, by ApplyAll
+	typed  int  // batches with changes in columns so far
 }
 
 func newEngine() *engine {
 	chains := crdt.NewChains(crdt.StoreID{})
-	return &engine{chains, crdt.NewState(chains)}
+	return &engine{chains: chains, state: crdt.NewState(chains)}
 }
 
 // deliver gives changes to e as one batch. What they build on is in the batch or in e.
@@ -27,11 +29,20 @@ func (e *engine) deliver(changes ...*crdt.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	checked, err := e.chains.Check(crdt.NewBatch(e.context(changes), changes, nil), nil)
+	batch := crdt.NewBatch(e.context(changes), changes, nil)
+	checked, err := e.chains.Check(batch, nil)
 	if err != nil {
 		return err
 	}
-	for a := range e.chains.Add(checked).All {
+	if one := crdt.NewBatch(nil, changes[:1], nil).Items(); batch.Items() < one*(len(changes)-3) {
+		e.typed++ // those in columns are no items
+	}
+	added := e.chains.Add(checked)
+	if e.bulk {
+		e.state.ApplyAll(added)
+		return nil
+	}
+	for a := range added.All {
 		e.state.Apply(a)
 	}
 	return nil

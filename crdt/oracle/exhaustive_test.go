@@ -194,6 +194,7 @@ func (x *explorer) compare(author *engine) {
 	for i, order := range x.graph.orders() {
 		r := newEngine()
 		if i == 0 {
+			r.bulk = true
 			x.must(r.deliver(x.made...))
 		} else {
 			for _, j := range order {

@@ -38,6 +38,7 @@ func TestRandom(t *testing.T) {
 			w.replicas, w.knows = append(w.replicas, newEngine()), append(w.knows, 0)
 		}
 		w.writers = len(w.replicas)
+		w.replicas[0].bulk = true
 		for number := range rapid.IntRange(4, 30).Draw(t, "steps") {
 			w.step(number)
 		}

@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,24 +13,34 @@ import (
 
 // TestRandomSequences compares the engine with the oracle on texts and lists that several write to at
 // few positions, with histories that fork and merge all the time. Elements are moved too, by those who have seen them
-// and, now and then, by some who have not.
+// and, now and then, by some who have not. In some of the histories it is people who type: a row of small changes each, now by
+// one and now by another.
 func TestRandomSequences(t *testing.T) {
-	merges, graphs, largest := 0, 0, 0
+	merges, graphs, largest, columns := 0, 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		var g graph
 		var made []*crdt.Change
 		actors := rapid.IntRange(2, 5).Draw(t, "actors")
 		// Mostly a few letters each; else runs that are long enough to be split, trimmed and let go.
 		most := rapid.SampledFrom([]int{3, 3, 40}).Draw(t, "most")
+		typing := rapid.IntRange(0, 2).Draw(t, "typing") == 0
 		ops := 0
 		for range rapid.IntRange(3, maxEvents).Draw(t, "events") {
 			e := event{actor: (len(g) + rapid.IntRange(0, actors-1).Draw(t, "actor")) % actors}
+			goesOn := typing && len(g) > 0 && rapid.IntRange(0, 7).Draw(t, "other") > 0
+			if goesOn {
+				e.actor = g[len(g)-1].actor
+			}
 			seq := causal.Seq(1)
 			if own := g.last(e.actor); own >= 0 {
 				e.saw = g[own].saw | 1<<own
 				seq = made[own].Dot().Seq + 1
 			}
-			for n := range rapid.IntRange(0, 3).Draw(t, "meets") {
+			meets := 0
+			if !goesOn {
+				meets = rapid.IntRange(0, 3).Draw(t, "meets")
+			}
+			for n := range meets {
 				if back := rapid.IntRange(0, 5).Draw(t, "back") + n; back < len(g) {
 					j := len(g) - 1 - back
 					e.saw |= g[j].saw | 1<<j
@@ -45,7 +56,12 @@ func TestRandomSequences(t *testing.T) {
 				}
 			}
 			time := 1000 + rapid.Int64Range(-3, 3).Draw(t, "time")
-			made = append(made, newChange(actor(e.actor), seq, time, g.deps(e, made), d.draw()...))
+			if typing {
+				d.keystroke()
+			} else {
+				d.draw()
+			}
+			made = append(made, newChange(actor(e.actor), seq, time, g.deps(e, made), d.drawn...))
 			g = append(g, e)
 			ops += len(d.drawn)
 		}
@@ -54,8 +70,10 @@ func TestRandomSequences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 3 {
+		for i := range 3 {
 			r := newEngine()
+			r.bulk = i > 0
+			at := -1 // the event that was taken last
 			for done := uint(0); done != 1<<len(g)-1; {
 				var batch []*crdt.Change
 				for range rapid.IntRange(1, 8).Draw(t, "batch") {
@@ -69,6 +87,10 @@ func TestRandomSequences(t *testing.T) {
 						break
 					}
 					j := rapid.SampledFrom(ready).Draw(t, "next")
+					if next := at + 1; typing && slices.Contains(ready, next) {
+						j = next
+					}
+					at = j
 					batch = append(batch, made[j])
 					done |= 1 << j
 				}
@@ -79,12 +101,15 @@ func TestRandomSequences(t *testing.T) {
 			if diff := compare(r.state, want); diff != "" {
 				t.Fatalf("%s\n%s", diff, describe(made))
 			}
+			if r.bulk {
+				columns += r.typed
+			}
 		}
 		graphs++
 	})
-	t.Logf("%d random event graphs of up to %d ops, %d events that merge", graphs, largest, merges)
-	if !t.Failed() && (merges < graphs || graphs >= 100 && largest < 100) {
-		t.Error("histories hardly ever merge, or are short")
+	t.Logf("%d random event graphs of up to %d ops, %d events that merge, %d batches in columns", graphs, largest, merges, columns)
+	if !t.Failed() && (merges < graphs || graphs >= 100 && (largest < 100 || columns < graphs/10)) {
+		t.Error("histories hardly ever merge, or are short, or nobody types")
 	}
 }
 
@@ -114,8 +139,18 @@ func (d *sequenceOps) inserted(first causal.Dot, n int) {
 	}
 }
 
+// keystroke draws what a key does to the text.
+func (d *sequenceOps) keystroke() {
+	pos := rapid.IntRange(0, d.most).Draw(d.t, "pos")
+	if rapid.IntRange(0, 3).Draw(d.t, "key") == 0 {
+		d.drawn = append(d.drawn, erased("t:text", pos, 1))
+		return
+	}
+	d.drawn = append(d.drawn, typed("t:text", pos, "abcdefghijklmnopqrstuvwxyz"[pos%26:][:1]))
+}
+
 // draw draws one to four ops, those on the list before those on the text, as a change has them.
-func (d *sequenceOps) draw() []crdt.Op {
+func (d *sequenceOps) draw() {
 	t := d.t
 	var texts []crdt.Op
 	for range rapid.IntRange(1, 4).Draw(t, "ops") {
@@ -146,7 +181,6 @@ func (d *sequenceOps) draw() []crdt.Op {
 		}
 	}
 	d.drawn = append(d.drawn, texts...)
-	return d.drawn
 }
 
 // someMark draws a mark or unmark of n code points.
