@@ -10,11 +10,11 @@ import (
 	"github.com/atollsync/atoll/crdt"
 )
 
-// TestCommitTo commits the same to a batch that is being made and as changes of which a batch is made afterwards.
+// TestCommitTo commits the same to a batch that is being made and as changes of which a batch is made afterwards, and has a reader,
+// who looks everything up, take it.
 func TestCommitTo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		at, by := newLive(), newLive()
-		both := []*live{at, by}
+		at, by, reader := newLive(), newLive(), newLive()
 		for range rapid.IntRange(1, 4).Draw(t, "batches") {
 			direct := new(crdt.Batch)
 			var log []crdt.Accepted
@@ -53,13 +53,19 @@ func TestCommitTo(t *testing.T) {
 			if direct.Len() != changes {
 				t.Fatalf("%d changes of %d", direct.Len(), changes)
 			}
+			reader.read(t, direct)
 			if got, want := direct.AppendTo(nil), by.chains.BatchOf(log).AppendTo(nil); !bytes.Equal(got, want) {
 				t.Fatalf("got  %x\nwant %x", got, want)
 			}
 		}
-		for _, l := range both[1:] {
+		for _, l := range []*live{by, reader} {
 			if l.chains.Digest() != at.chains.Digest() || l.chains.Len() != at.chains.Len() {
 				t.Fatal("the chains differ")
+			}
+			for lv := range at.chains.Graph().Len() {
+				if got, want := at.chains.ChangeAt(lv), l.chains.ChangeAt(lv); got != want {
+					t.Fatalf("got %+v, want %+v", got, want)
+				}
 			}
 			for _, slice := range []string{"text", "other"} {
 				if got, want := at.state.Text(slice).String(), l.state.Text(slice).String(); got != want {
@@ -67,12 +73,20 @@ func TestCommitTo(t *testing.T) {
 				}
 			}
 		}
-		for lv := range at.chains.Graph().Len() {
-			if got, want := at.chains.ChangeAt(lv), by.chains.ChangeAt(lv); got != want {
-				t.Fatalf("got %+v, want %+v", got, want)
-			}
-		}
 	})
+}
+
+// read takes in a batch as it travels.
+func (l *live) read(t rapid.TB, batch *crdt.Batch) {
+	decoded, err := crdt.DecodeBatch(batch.AppendTo(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked, err := l.chains.Check(decoded, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.state.ApplyAll(l.chains.Add(checked))
 }
 
 // drawWrites returns what a transaction does: mostly a keystroke, at times more, something else or an error.
@@ -117,18 +131,6 @@ func TestCommitToSession(t *testing.T) {
 	session := recorded(t, "sveltecomponent")
 	author, reader := newLive(), newLive()
 	batch := new(crdt.Batch)
-	flush := func() {
-		decoded, err := crdt.DecodeBatch(batch.AppendTo(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		checked, err := reader.chains.Check(decoded, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reader.state.ApplyAll(reader.chains.Add(checked))
-		batch = new(crdt.Batch)
-	}
 	for i, p := range session.Patches() {
 		tx := author.state.BeginQuietly(agent(0), int64(i))
 		write(tx.Text("text"), &p)
@@ -136,10 +138,11 @@ func TestCommitToSession(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 		if batch.Len() == 1000 {
-			flush()
+			reader.read(t, batch)
+			batch = new(crdt.Batch)
 		}
 	}
-	flush()
+	reader.read(t, batch)
 	if reader.state.Text("text").String() != session.EndContent {
 		t.Fatal("wrong text")
 	}

@@ -1,0 +1,34 @@
+package crdt
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestAuthorCounts holds what is counted of the changes of an author who goes on against what a reader counts.
+func TestAuthorCounts(t *testing.T) {
+	author, reader := NewChains(StoreID{}), NewChains(StoreID{})
+	s := NewState(author)
+	batch := new(Batch)
+	for i := range 50 {
+		tx := s.BeginQuietly(Actor{}, int64(i))
+		text := "x"
+		if i%17 == 16 {
+			text = strings.Repeat("paste ", 100)
+		}
+		tx.Text("s").Append(text)
+		if _, ok, err := tx.CommitTo(batch); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	checked, err := reader.Check(batch, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Add(checked)
+	for i := range author.Len() {
+		if got, want := author.count(i), reader.count(i); got != want {
+			t.Fatalf("change %d: %+v, want %+v", i, got, want)
+		}
+	}
+}
