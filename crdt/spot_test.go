@@ -71,14 +71,15 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 				}
 			}
 			edits := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) [3]int {
-				return [3]int{rapid.IntRange(0, 7).Draw(t, "what"), rapid.IntRange(0, 99).Draw(t, "where"), rapid.IntRange(1, 3).Draw(t, "n")}
+				return [3]int{rapid.IntRange(0, 10).Draw(t, "what"), rapid.IntRange(0, 99).Draw(t, "where"), rapid.IntRange(1, 3).Draw(t, "n")}
 			}), 1, 4).Draw(t, "edits")
 			if rapid.IntRange(0, 3).Draw(t, "one") > 0 {
 				edits = edits[:1]
 			}
-			write := func(d *device, tx *Tx) Accepted {
+			edit := func(tx *Tx) {
 				for _, e := range edits {
 					text := tx.Text("a")
+					list := tx.List([]string{"a", "l"}[e[1]%2])
 					switch e[0] {
 					case 0:
 						text = tx.Map("m").Text("b")
@@ -86,6 +87,17 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 						tx.Map("m").Put("c", e[1])
 					case 2:
 						tx.Delete("a")
+					case 8:
+						list.Insert(e[1]%(list.Len()+1), e[1])
+						continue
+					case 9, 10:
+						if n := list.Len(); n > 0 && e[0] == 9 {
+							list.Move(e[1]%n, e[2]%n)
+						} else if n > 0 {
+							list.Delete(e[1]%n, 1)
+						}
+						list.Insert(0, e[2])
+						continue
 					}
 					pos := e[1] % (text.Len() + 1)
 					if n := min(e[2], text.Len()-pos); e[0] < 5 && n > 0 {
@@ -94,6 +106,9 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 						text.Insert(pos, "héy"[:e[2]+min(e[2]-1, 1)])
 					}
 				}
+			}
+			write := func(d *device, tx *Tx) Accepted {
+				edit(tx)
 				if tx.s.draft.isTyping(tx.s) {
 					keystrokes++
 				}
@@ -105,6 +120,15 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 				return a
 			}
 			loud.clock++
+			if rapid.Bool().Draw(t, "not yet") {
+				before := quiet.state.describe()
+				tx := quiet.state.BeginQuietly(quiet.actor, loud.clock)
+				edit(tx)
+				tx.Rollback()
+				if after := quiet.state.describe(); after != before {
+					t.Fatalf("given up, it left\n%s, before it was\n%s", after, before)
+				}
+			}
 			a := write(loud, loud.state.Begin(loud.actor, loud.clock))
 			b := write(quiet, quiet.state.BeginQuietly(quiet.actor, loud.clock))
 			if a.Hash != b.Hash || a.Span != b.Span || a.Effective != b.Effective {
