@@ -145,7 +145,7 @@ func (d *draft) commitTyping(s *State) (Accepted, error) {
 	return a, nil
 }
 
-// isShort reports whether c, made by a transaction at a spot, is surely valid.
+// isShort reports whether c, made by a transaction on one slice, is surely valid.
 func (c *Change) isShort() bool {
 	g := &c.Groups[0]
 	return len(g.Ops) <= inlineOps && len(c.Refs) <= 8 && g.Len < 1<<31 && c.Seq < MaxSeq-1<<31

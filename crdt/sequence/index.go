@@ -6,8 +6,9 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// chunkCap is the number of keys of a full chunk, chosen by measurement.
-const chunkCap = 128
+// chunkCap is the number of keys of a full chunk, chosen by measurement: of the numbers around it that with which a chunk
+// fills a size of the allocator.
+const chunkCap = 84
 
 // idIndex maps the first id of each span to its ref, in order of ids: a list of
 // sorted chunks. Ids mostly come in ascending order, and then adding one is an append.
