@@ -67,7 +67,7 @@ func (r *Replica) Commit(now int64, fn func(*crdt.Tx) error) (causal.Dot, error)
 // CommitAt is Commit against the state at an earlier version; positions mean what that version shows. The
 // change is written by an actor of this replica whose last change is in that version, or else by
 // fresh, a new actor of this device, which is then kept for later use. It returns ErrVersion if the
-// replica does not hold the version.
+// replica does not hold the version, and an error if the log cannot be read.
 func (r *Replica) CommitAt(now int64, version causal.Version, fresh causal.Actor, fn func(*crdt.Tx) error) (causal.Dot, error) {
 	heads, err := r.heads(version)
 	if err != nil {
@@ -94,7 +94,8 @@ func (r *Replica) CommitAs(now int64, version causal.Version, actor causal.Actor
 	return r.commitAt(now, heads, actor, fn)
 }
 
-// heads returns the local versions of a version's dots, each of which must be the last op of a change.
+// heads returns the local versions of a version's dots, each of which must be the last op of a change. The hashes of
+// those changes are then to be had: at rest they may have to be computed again, and nobody can write without them.
 func (r *Replica) heads(version causal.Version) ([]causal.LV, error) {
 	heads, ok := r.graph.LVs(version)
 	if !ok {
@@ -103,6 +104,9 @@ func (r *Replica) heads(version causal.Version) ([]causal.LV, error) {
 	for _, lv := range heads {
 		if r.chains.ChangeAt(lv).Span.End != lv+1 {
 			return nil, fmt.Errorf("%w %s: it ends inside a change", ErrVersion, version)
+		}
+		if _, ok := r.chains.HashAt(r.graph.Dot(lv)); !ok {
+			return nil, fmt.Errorf("replica: write at version %s: its hash cannot be computed again, since the log cannot be read", version)
 		}
 	}
 	return heads, nil
