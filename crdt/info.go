@@ -93,7 +93,7 @@ func (k *infoChunk) add(hash *Hash, lv causal.LV, time int64) {
 	k.times = append(k.times, uint32(time-k.base))
 }
 
-// addLate gives the last change without one its effective time.
+// setEffective gives change i of k, its last, its effective time.
 func (k *infoChunk) setEffective(i int, e EffectiveTime) {
 	if k.late == nil {
 		if e == EffectiveTime(k.time(i))<<16 {

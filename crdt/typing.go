@@ -8,7 +8,7 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// keystrokes is a row of changes by one actor that each do one thing to one and the same Text and have seen nothing
+// keystrokes is a typing: a row of changes by one actor that each do one thing to one and the same Text and have seen nothing
 // of others in between: what a person does who types. A keystroke as a Change takes 200 bytes, and
 // most of its time is spent on getting there; here it takes a few bytes of columns, in memory as on the wire. Any of the changes
 // can be had from it, exactly as it was authored.
