@@ -99,6 +99,7 @@ func (c *Chains) Add(k *Checked) *Added {
 		c.addTyping(l, parents)
 		out.parts = append(out.parts, addedPart{Accepted: Accepted{Span: l.span}, typing: l.typing, chunks: l.chunks})
 	}
+	c.arrange()
 	for _, s := range k.sigs {
 		c.AddSignature(s)
 	}

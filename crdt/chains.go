@@ -48,7 +48,7 @@ type ChangeInfo struct {
 // the causal graph of their ops, and keeps signatures. It is not safe for concurrent use while it
 // changes; any number of readers may share one that does not.
 //
-// Invariant: infos cover the graph; chains and order are parallel to the graph's actors.
+// Invariant: infos cover the graph; chains are parallel to the graph's actors, and order holds those by name.
 type Chains struct {
 	store  StoreID
 	graph  causal.Graph
@@ -266,7 +266,7 @@ func (c *Chains) append(a *Accepted, parents []causal.LV) {
 	}
 }
 
-// extend adds ops of an actor to the graph, and returns the actor's chain.
+// extend adds ops of an actor to the graph, and returns the actor's chain. See arrange.
 func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, parents []causal.LV) (*chain, causal.ActorIndex) {
 	span, err := c.graph.Add(actor, seq, want.Len(), parents)
 	if err != nil || span != want {
@@ -276,12 +276,25 @@ func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, pa
 	ai := c.graph.ActorOf(span.Start)
 	if int(ai) == len(c.chains) {
 		c.chains = append(c.chains, chain{last: -1})
-		at, _ := slices.BinarySearchFunc(c.order, actor, func(i causal.ActorIndex, a causal.Actor) int {
-			return c.graph.Actor(i).Compare(a)
-		})
-		c.order = slices.Insert(c.order, at, ai)
 	}
 	return &c.chains[ai], ai
+}
+
+// arrange gives actors who are new since it was last called their places in c.order: a few one by one, a crowd all at once.
+func (c *Chains) arrange() {
+	compare := func(i causal.ActorIndex, a causal.Actor) int { return c.graph.Actor(i).Compare(a) }
+	few := len(c.chains)-len(c.order) <= 16
+	for len(c.order) < len(c.chains) {
+		ai := causal.ActorIndex(len(c.order))
+		at := len(c.order)
+		if few {
+			at, _ = slices.BinarySearchFunc(c.order, c.graph.Actor(ai), compare)
+		}
+		c.order = slices.Insert(c.order, at, ai)
+	}
+	if !few {
+		slices.SortFunc(c.order, func(i, j causal.ActorIndex) int { return compare(i, c.graph.Actor(j)) })
+	}
 }
 
 // count returns what of its actor there is up to change i, itself included.
@@ -350,6 +363,7 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 	}
 	a.Hash, room.buf = ch.hashWith(room.buf, &prev, prevTime, room.deps)
 	c.append(&a, parents)
+	c.arrange()
 	return a
 }
 

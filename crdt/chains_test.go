@@ -282,3 +282,30 @@ func BenchmarkReceiveChange(b *testing.B) {
 }
 
 var encodedRoom []byte
+
+// TestTipsAreSorted: tips are in the order of their actors, whether those came one by one, a few or a crowd at once.
+func TestTipsAreSorted(t *testing.T) {
+	h := newHolder()
+	for i := range 60 {
+		h.commit(actorOf(i), 1)
+	}
+	want := h.Tips()
+	if !slices.IsSortedFunc(want, func(a, b Tip) int { return a.Actor.Compare(b.Actor) }) || len(want) != 60 {
+		t.Fatalf("%d tips, not in order", len(want))
+	}
+	o := newHolder()
+	for at, pieces := 0, []int{30, 1, 3, 26}; len(pieces) > 0; pieces = pieces[1:] {
+		k, err := o.Check(h.BatchOf(h.log[at:at+pieces[0]]), quickVerify)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Add(k)
+		at += pieces[0]
+		if got := o.Tips(); len(got) != at || !slices.IsSortedFunc(got, func(a, b Tip) int { return a.Actor.Compare(b.Actor) }) {
+			t.Fatalf("after %d actors %d tips, or not in order", at, len(got))
+		}
+	}
+	if got := o.Tips(); !slices.Equal(got, want) || o.Digest() != h.Digest() {
+		t.Error("the tips differ from those of changes that came one by one")
+	}
+}
