@@ -1,0 +1,117 @@
+package crdt
+
+import (
+	"fmt"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// place gives the new changes their place in the graph. All they build on is held, on the
+// same chains, or in the batch.
+func (k *checker) place() (*Checked, error) {
+	out := &k.out
+	out.base, out.changes, out.parents = k.c.graph.Len(), 0, out.parents[:0]
+	o := &k.overlay
+	o.begin(&k.c.graph)
+	next := out.base
+	for i := range k.links {
+		l := &k.links[i]
+		ba := &k.actors[l.actor]
+		if l.seq < ba.held {
+			if l.end <= ba.held {
+				l.parentsEnd = len(out.parents)
+				continue
+			}
+			l.cutHeld(ba.held)
+		}
+		from := len(out.parents)
+		after := k.ownBefore(ba, l.seq)
+		if ba.lv >= 0 {
+			out.parents = append(out.parents, ba.lv)
+		}
+		if l.change != nil {
+			for _, d := range l.change.Refs {
+				if d.Seq == 0 {
+					continue
+				}
+				lv, e := k.placeOf(d)
+				out.parents, after = append(out.parents, lv), max(after, e)
+			}
+		}
+		parents := out.parents[from:]
+		if !o.maximal(parents, ba.lv) {
+			return nil, fmt.Errorf("%w: %s:%d: a dep is in the history of another", ErrInvalid, ba.Actor, l.seq)
+		}
+		l.span = causal.Span{Start: next, End: next + causal.LV(l.end-l.seq)}
+		l.parentsEnd = len(out.parents)
+		next = l.span.End
+		o.add(l.span, parents)
+		out.changes += l.len()
+		ba.last = l.setEffective(after, len(parents) == 0)
+		ba.lv = l.span.End - 1
+	}
+	out.links = k.links
+	return out, nil
+}
+
+// ownBefore makes ba.lv that of the actor's op before seq, and returns the effective time of that op's change.
+func (k *checker) ownBefore(ba *batchActor, seq causal.Seq) EffectiveTime {
+	if ba.lv < 0 && seq > 1 {
+		held := k.c.chainOf(ba.Actor).last
+		ba.lv, ba.last = k.c.span(held).End-1, k.c.effective(held)
+	}
+	return ba.last
+}
+
+// placeOf returns where d is, the last op of a change that is held or placed, and the change's effective time.
+func (k *checker) placeOf(d causal.Dot) (causal.LV, EffectiveTime) {
+	if ai, ok := k.find(d.Actor); ok && d.Seq >= max(k.actors[ai].first, k.actors[ai].held) {
+		l := &k.links[k.linkOf(&k.actors[ai], d.Seq)]
+		return l.span.Start + causal.LV(d.Seq-l.seq), l.effectiveAt(d.Seq)
+	}
+	lv, _ := k.c.graph.LV(d)
+	return lv, k.c.effective(k.c.change(lv))
+}
+
+// cutHeld takes the changes below seq out of l, a typing with some left.
+func (l *link) cutHeld(seq causal.Seq) {
+	k, i := l.at(seq - 1)
+	hash, time := k.hash(i), k.time(i)
+	n := i + 1
+	for _, before := range l.chunks {
+		if before == k {
+			break
+		}
+		n += before.len()
+	}
+	l.typing, l.seq = l.typing.from(n), seq
+	if k.bare != nil {
+		l.chunks = []*infoChunk{{end: causal.LV(l.typing.len), bare: l.typing}}
+		return
+	}
+	l.chunks = l.typing.hash(hash, time)
+}
+
+// setEffective gives the changes of l, which is placed, their effective times, given the greatest in the history of the
+// first, or that it has none, and returns the last one.
+func (l *link) setEffective(after EffectiveTime, first bool) EffectiveTime {
+	if l.change != nil {
+		l.effective = effectiveOf(l.change.Time, after, first)
+		return l.effective
+	}
+	for _, k := range l.chunks {
+		k.start += l.span.Start
+		k.end += l.span.Start
+		if k.bare != nil {
+			k.after, k.alone = after, first
+			after = k.effective(k.bare.n - 1)
+			continue
+		}
+		for i := range k.hashes {
+			after = effectiveOf(k.time(i), after, first)
+			first = false
+			k.setEffective(i, after)
+		}
+	}
+	return after
+}
