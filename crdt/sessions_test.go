@@ -12,43 +12,18 @@ import (
 	"github.com/atollsync/atoll/crdt/sessions"
 )
 
-// gapBuffer is a text as two slices of runes, those before the last edit and, in reverse, those after it.
-type gapBuffer struct{ before, after []rune }
-
-func (b *gapBuffer) seek(pos int) {
-	for len(b.before) > pos {
-		k := len(b.before) - 1
-		b.before, b.after = b.before[:k], append(b.after, b.before[k])
-	}
-	for len(b.before) < pos {
-		k := len(b.after) - 1
-		b.before, b.after = append(b.before, b.after[k]), b.after[:k]
-	}
-}
-
-func (b *gapBuffer) edit(pos, deleted int, inserted string) {
-	b.seek(pos)
-	b.after = b.after[:len(b.after)-deleted]
-	b.before = append(b.before, []rune(inserted)...)
-}
-
-func (b *gapBuffer) String() string {
-	b.seek(len(b.before) + len(b.after))
-	return string(b.before)
-}
-
-// follow makes the edits of an event to the only text there is.
-func (b *gapBuffer) follow(t *testing.T, ev Event) {
+// followEvent makes the edits of an event to the only text there is.
+func followEvent(t *testing.T, b *sessions.Text, ev Event) {
 	for _, e := range ev.Edits {
 		if e.Old != nil {
 			t.Fatalf("a text that stays is replaced: %+v", e)
 		}
 		if e.New != nil {
 			s, _ := e.New.Str()
-			b.edit(0, 0, s)
+			b.Edit(sessions.Patch{Inserted: s})
 		}
 		for _, sp := range e.Splices {
-			b.edit(sp.Pos, sp.Deleted, sp.Text)
+			b.Edit(sessions.Patch{Pos: sp.Pos, Deleted: sp.Deleted, Inserted: sp.Text})
 		}
 	}
 }
@@ -124,7 +99,7 @@ func everyWay(t *testing.T, s *sessions.Session) {
 	chains := NewChains(fixtureStore)
 	bulk := NewState(chains)
 	loud, silent := newDevice(0), newDevice(0)
-	var plain, events, own gapBuffer
+	var plain, events, own sessions.Text
 	txns := s.Txns
 	runs, spots, versions := 0, 0, 0
 	every := 1 + len(h.log)/20
@@ -132,7 +107,7 @@ func everyWay(t *testing.T, s *sessions.Session) {
 		some := rest[:min(every, len(rest))]
 		rest = rest[len(some):]
 		for _, a := range some {
-			events.follow(t, told.Apply(a))
+			followEvent(t, &events, told.Apply(a))
 			quiet.ApplyQuietly(a)
 			if quiet.spot.text != nil {
 				spots++
@@ -159,11 +134,11 @@ func everyWay(t *testing.T, s *sessions.Session) {
 			for n := 0; n < len(some); txns = txns[1:] {
 				patches := txns[0].Patches
 				if authorBoth(t, loud, silent, &txns[0], some[n].Time) {
-					own.follow(t, loud.last)
+					followEvent(t, &own, loud.last)
 					n++
 				}
 				for _, p := range patches {
-					plain.edit(p.Pos, p.Deleted, p.Inserted)
+					plain.Edit(p)
 				}
 			}
 			// Transactions join what goes on where the last op stopped, so their ops need not be those of h.

@@ -1,7 +1,6 @@
 package oracle_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,20 +9,11 @@ import (
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/oracle"
+	"github.com/atollsync/atoll/crdt/sessions"
 )
 
-// session is a recorded concurrent editing session.
-type session struct {
-	EndContent string
-	Txns       []struct {
-		Parents []int
-		Agent   int
-		Patches [][3]any // position, deleted, inserted
-	}
-}
-
-// changes returns s as changes on the Text slice "t". Agent n is the n-th smallest actor.
-func (s *session) changes() []*crdt.Change {
+// sessionChanges returns s, a concurrent session, as changes on the Text slice "t". Agent n is the n-th smallest actor.
+func sessionChanges(s *sessions.Session) []*crdt.Change {
 	var out []*crdt.Change
 	last := map[int]causal.Seq{}
 	for _, txn := range s.Txns {
@@ -36,12 +26,11 @@ func (s *session) changes() []*crdt.Change {
 		var ops []crdt.Op
 		path := crdt.Path{{Key: "t", Kind: crdt.Text}}
 		for _, patch := range txn.Patches {
-			pos, deleted, text := int(patch[0].(float64)), int(patch[1].(float64)), patch[2].(string)
-			if deleted > 0 {
-				ops = append(ops, crdt.Op{Code: crdt.CodeTextDelete, Len: deleted, Path: path, Pos: pos})
+			if n := patch.Deleted; n > 0 {
+				ops = append(ops, crdt.Op{Code: crdt.CodeTextDelete, Len: n, Path: path, Pos: patch.Pos})
 			}
-			if text != "" {
-				ops = append(ops, crdt.Op{Code: crdt.CodeTextInsert, Len: utf8.RuneCountInString(text), Path: path, Pos: pos, Text: text})
+			if text := patch.Inserted; text != "" {
+				ops = append(ops, crdt.Op{Code: crdt.CodeTextInsert, Len: utf8.RuneCountInString(text), Path: path, Pos: patch.Pos, Text: text})
 			}
 		}
 		c := newChange(actor(txn.Agent), last[txn.Agent]+1, 1, deps, ops...)
@@ -64,15 +53,11 @@ func TestRecordedOrder(t *testing.T) {
 	}
 	concurrent := 0
 	for _, file := range files {
-		raw, err := os.ReadFile(file)
+		s, err := sessions.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var s session
-		if err := json.Unmarshal(raw, &s); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		store, err := oracle.Of(s.changes())
+		store, err := oracle.Of(sessionChanges(s))
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

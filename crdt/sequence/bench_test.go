@@ -11,6 +11,7 @@ import (
 
 	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/sequence"
+	"github.com/atollsync/atoll/crdt/sessions"
 )
 
 // BenchmarkRope replays a recorded session on a rope, as fast as it will go: the cost of one edit.
@@ -18,7 +19,7 @@ func BenchmarkRope(b *testing.B) {
 	for _, name := range []string{"automerge-paper", "rustcode", "sveltecomponent"} {
 		b.Run(name, func(b *testing.B) {
 			tr := loadTrace(b, filepath.Join(tracesDir(b), name+".json.gz"))
-			var patches []patch
+			var patches []sessions.Patch
 			for _, tx := range tr.Txns {
 				patches = append(patches, tx.Patches...)
 			}
@@ -27,8 +28,8 @@ func BenchmarkRope(b *testing.B) {
 			for range b.N {
 				var rope sequence.Rope
 				for _, p := range patches {
-					rope.Delete(p.pos, p.deleted)
-					rope.Insert(p.pos, p.inserted)
+					rope.Delete(p.Pos, p.Deleted)
+					rope.Insert(p.Pos, p.Inserted)
 				}
 				if rope.LenBytes() != len(tr.EndContent) {
 					b.Fatal("wrong text")
@@ -100,15 +101,15 @@ func BenchmarkSequential(b *testing.B) {
 		edits = 0
 		for _, tx := range tr.Txns {
 			for _, p := range tx.Patches {
-				if p.deleted > 0 {
-					buf = s.Delete(nil, causal.History{}, lv, p.pos, p.deleted, buf[:0])
+				if p.Deleted > 0 {
+					buf = s.Delete(nil, causal.History{}, lv, p.Pos, p.Deleted, buf[:0])
 					for _, e := range buf {
 						rope.Delete(e.Pos, e.Deleted)
 						lv += causal.LV(e.Deleted)
 					}
 				}
-				if n := utf8.RuneCountInString(p.inserted); n > 0 {
-					rope.Insert(s.Insert(nil, causal.History{}, lv, p.pos, n), p.inserted)
+				if n := utf8.RuneCountInString(p.Inserted); n > 0 {
+					rope.Insert(s.Insert(nil, causal.History{}, lv, p.Pos, n), p.Inserted)
 					lv += causal.LV(n)
 				}
 				edits++
@@ -130,10 +131,10 @@ func BenchmarkRest(b *testing.B) {
 		var lv causal.LV
 		for _, tx := range tr.Txns {
 			for _, p := range tx.Patches {
-				s.Delete(nil, causal.History{}, lv, p.pos, p.deleted, nil)
-				lv += causal.LV(p.deleted)
-				if n := utf8.RuneCountInString(p.inserted); n > 0 {
-					s.Insert(nil, causal.History{}, lv, p.pos, n)
+				s.Delete(nil, causal.History{}, lv, p.Pos, p.Deleted, nil)
+				lv += causal.LV(p.Deleted)
+				if n := utf8.RuneCountInString(p.Inserted); n > 0 {
+					s.Insert(nil, causal.History{}, lv, p.Pos, n)
 					lv += causal.LV(n)
 				}
 			}

@@ -7,32 +7,8 @@ import (
 
 	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/sequence"
+	"github.com/atollsync/atoll/crdt/sessions"
 )
-
-// gapBuffer is a text as two slices of runes, those before the last edit and, in reverse, those after it.
-type gapBuffer struct{ before, after []rune }
-
-func (b *gapBuffer) seek(pos int) {
-	for len(b.before) > pos {
-		k := len(b.before) - 1
-		b.before, b.after = b.before[:k], append(b.after, b.before[k])
-	}
-	for len(b.before) < pos {
-		k := len(b.after) - 1
-		b.before, b.after = append(b.before, b.after[k]), b.after[:k]
-	}
-}
-
-func (b *gapBuffer) edit(o textOp) {
-	b.seek(o.pos)
-	b.after = b.after[:len(b.after)-o.n]
-	b.before = append(b.before, o.text...)
-}
-
-func (b *gapBuffer) String() string {
-	b.seek(len(b.before) + len(b.after))
-	return string(b.before)
-}
 
 // stranger is what one types whom no other ever sees. Beside it everything is concurrent with something, so
 // that a document which begins with it never takes the fast path, nor forgets its tracker, whose base is the start.
@@ -76,7 +52,7 @@ func TestFastAgainstSlow(t *testing.T) {
 				changes[i+1].parents = []int{i}
 			}
 		}
-		var plain gapBuffer
+		var plain sessions.Text
 		fast, slow := newDocument(), slowDocument(t)
 		for i := range changes {
 			fast.apply(t, changes, i)
@@ -94,7 +70,7 @@ func TestFastAgainstSlow(t *testing.T) {
 			}
 			if alone {
 				for _, o := range changes[i].ops {
-					plain.edit(o)
+					plain.Edit(sessions.Patch{Pos: o.pos, Deleted: o.n, Inserted: string(o.text)})
 				}
 			}
 			if i < len(changes)-1 && i%(1+len(changes)/50) != 0 {

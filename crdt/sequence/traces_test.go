@@ -1,21 +1,19 @@
 package sequence_test
 
 import (
-	"compress/gzip"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/sequence"
+	"github.com/atollsync/atoll/crdt/sessions"
 )
 
 // tracesDir returns the directory of recorded editing sessions.
@@ -27,51 +25,15 @@ func tracesDir(t testing.TB) string {
 	return dir
 }
 
-// trace is a recorded session: concurrent if its transactions name parents, else sequential.
-type trace struct {
-	Kind         string
-	StartContent string
-	EndContent   string
-	NumAgents    int
-	Txns         []struct {
-		Parents []int
-		Agent   int
-		Patches []patch
-	}
-}
-
-// patch deletes, then inserts.
-type patch struct {
-	pos, deleted int
-	inserted     string
-}
-
-func (p *patch) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[]any{&p.pos, &p.deleted, &p.inserted})
-}
+// trace is a recorded session.
+type trace struct{ *sessions.Session }
 
 func loadTrace(t testing.TB, path string) trace {
-	f, err := os.Open(path)
+	s, err := sessions.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	var tr trace
-	if strings.HasSuffix(path, ".gz") {
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = json.NewDecoder(z).Decode(&tr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tr
-	}
-	if err := json.NewDecoder(f).Decode(&tr); err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return trace{s}
 }
 
 // agentActor returns the n-th smallest actor.
@@ -129,11 +91,11 @@ func (tr *trace) changes() []change {
 			c.parents = append(c.parents, heads[p]...)
 		}
 		for _, p := range tx.Patches {
-			if p.deleted > 0 {
-				c.ops = append(c.ops, textOp{pos: p.pos, n: p.deleted})
+			if p.Deleted > 0 {
+				c.ops = append(c.ops, textOp{pos: p.Pos, n: p.Deleted})
 			}
-			if p.inserted != "" {
-				c.ops = append(c.ops, textOp{pos: p.pos, text: []rune(p.inserted)})
+			if p.Inserted != "" {
+				c.ops = append(c.ops, textOp{pos: p.Pos, text: []rune(p.Inserted)})
 			}
 		}
 		if c.len() == 0 {

@@ -1,5 +1,5 @@
 // Package sessions reads recorded editing sessions: what people typed into one text, key by key, alone or
-// several at once. Tests and benchmarks replay them.
+// several at once. Tests and benchmarks replay them, and a plain Text beside what they test.
 package sessions
 
 import (
@@ -16,7 +16,9 @@ type Session struct {
 	// Kind is "concurrent" if the transactions name their parents, else each follows the one before.
 	Kind      string
 	NumAgents int
-	Txns      []Txn
+	// StartContent is the text that a sequential session starts from.
+	StartContent string
+	Txns         []Txn
 	// EndContent is the text that all transactions give.
 	EndContent string
 }
