@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"storage/storagetest": {"crdt", "crdt/causal", "storage"},
 	"peer/replica":        {"crdt", "crdt/causal"},
 	"peer":                {"crdt", "crdt/causal", "peer/replica", "storage"},
-	"simulations":         {"crdt", "crdt/causal", "crdt/oracle", "peer/replica"},
+	"simulations":         {"crdt", "crdt/causal", "crdt/oracle", "crdt/sessions", "peer/replica", "storage"},
 	// crdt/sequence for its rope alone, which benchmarks measure everything else against.
 	"cmd/atoll": {"crdt", "crdt/causal", "crdt/sequence", "peer", "storage", "simulations"},
 }

@@ -1,0 +1,4 @@
+package simulations
+
+// Device is one device of a simulation.
+type Device struct{}
