@@ -31,8 +31,9 @@ var layers = map[string][]string{
 	"peer/replica":        {"crdt", "crdt/causal"},
 	"peer":                {"crdt", "crdt/causal", "peer/replica", "storage"},
 	"simulations":         {"crdt", "crdt/causal", "crdt/oracle", "crdt/sessions", "peer/replica", "storage"},
+	"simulations/report":  {"crdt", "crdt/causal", "simulations"},
 	// crdt/sequence for its rope alone, which benchmarks measure everything else against.
-	"cmd/atoll": {"crdt", "crdt/causal", "crdt/sequence", "peer", "storage", "simulations"},
+	"cmd/atoll": {"crdt", "crdt/causal", "crdt/sequence", "peer", "storage", "simulations", "simulations/report"},
 }
 
 // pure lists the packages that are functions of their inputs.
