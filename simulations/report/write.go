@@ -80,8 +80,10 @@ type view struct {
 	MoreConf  int
 	Pretty    string // the final state
 	Lag       time.Duration
-	Honest    int
-	Liars     int
+	// TraceDigest is Trace in hexadecimal.
+	TraceDigest string
+	Honest      int
+	Liars       int
 }
 
 // figure is a chart with what it shows.
@@ -100,6 +102,7 @@ type drawing struct {
 
 func (v *view) fill() {
 	r := v.Result
+	v.TraceDigest = fmt.Sprintf("%x", r.Trace[:])
 	for _, d := range r.Devices {
 		if d.Liar {
 			v.Liars++
