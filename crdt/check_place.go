@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/internal/planted"
 )
 
 // place gives the new changes their place in the graph. All they build on is held, on the
@@ -19,6 +20,7 @@ func (k *checker) place() (*Checked, error) {
 		ba := &k.actors[l.actor]
 		if l.seq < ba.held {
 			if l.end <= ba.held {
+				planted.Mark(planted.CountedTwice)
 				l.parentsEnd = len(out.parents)
 				continue
 			}

@@ -1,11 +1,16 @@
 package crdt
 
+import "github.com/atollsync/atoll/internal/planted"
+
 // counterContent is what a Counter holds: the sum of all that was ever added, which wraps.
 type counterContent struct {
 	sum int64
 }
 
 func (c *counterContent) add(ps *pass, delta int64) {
+	if planted.Marked(planted.CountedTwice) {
+		delta += delta
+	}
 	c.sum += delta
 	if ps.undoable() {
 		ps.undo(func() { c.sum -= delta })

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/internal/planted"
 )
 
 // setContent is what a Set holds: for each member the maximal adds of it that no remove
@@ -19,6 +20,9 @@ func (c *setContent) add(ps *pass, v Value) {
 
 func (c *setContent) remove(ps *pass, v Value) {
 	if adds, ok := c.members[v]; ok {
+		if planted.Is(planted.ForgetfulRemove) {
+			adds = nil
+		}
 		c.put(ps, v, slices.DeleteFunc(slices.Clone(adds), ps.saw))
 	}
 }

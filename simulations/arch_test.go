@@ -21,16 +21,17 @@ const module = "github.com/atollsync/atoll"
 // layers says, for each package, which of the module's own packages it may
 // import. Imports run one way, so a package can be read knowing only those it names.
 var layers = map[string][]string{
-	"crdt/causal":         {},
+	"internal/planted":    {},
+	"crdt/causal":         {"internal/planted"},
 	"crdt/sequence":       {"crdt/causal"},
 	"crdt/sessions":       {},
-	"crdt":                {"crdt/causal", "crdt/sequence"},
+	"crdt":                {"crdt/causal", "crdt/sequence", "internal/planted"},
 	"crdt/oracle":         {"crdt", "crdt/causal"},
 	"storage":             {"crdt", "crdt/causal"},
 	"storage/storagetest": {"crdt", "crdt/causal", "storage"},
-	"peer/replica":        {"crdt", "crdt/causal"},
+	"peer/replica":        {"crdt", "crdt/causal", "internal/planted"},
 	"peer":                {"crdt", "crdt/causal", "peer/replica", "storage"},
-	"simulations":         {"crdt", "crdt/causal", "crdt/oracle", "crdt/sessions", "peer/replica", "storage"},
+	"simulations":         {"crdt", "crdt/causal", "crdt/oracle", "crdt/sessions", "internal/planted", "peer/replica", "storage"},
 	"simulations/report":  {"crdt", "crdt/causal", "simulations"},
 	// crdt/sequence for its rope alone, which benchmarks measure everything else against.
 	"cmd/atoll": {"crdt", "crdt/causal", "crdt/sequence", "peer", "storage", "simulations", "simulations/report"},

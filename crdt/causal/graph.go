@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+
+	"github.com/atollsync/atoll/internal/planted"
 )
 
 // LV (local version) names an op in one Graph by its place in the order in which the graph
@@ -281,7 +283,7 @@ func (g *Graph) ActorOf(lv LV) ActorIndex { return g.runs[g.runIndex(lv)].actor 
 // CompareDots orders two ops of the graph as Dot.Compare does their dots.
 func (g *Graph) CompareDots(a, b LV) int {
 	i, j := g.ActorOf(a), g.ActorOf(b)
-	if i == j {
+	if i == j || planted.Is(planted.TieByArrival) {
 		return cmp.Compare(a, b) // as their seqs
 	}
 	return g.actors[i].Compare(g.actors[j])

@@ -7,6 +7,7 @@ import (
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/internal/planted"
 )
 
 // stepChanges takes in a batch that came from a device on its stream (p) or by gossip (p is nil unless
@@ -144,6 +145,9 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 
 // addPending takes in the batches for which everything has come, until there is none.
 func (r *Replica) addPending() {
+	if planted.Is(planted.LostRetry) {
+		return
+	}
 	for {
 		batches := r.pending.Ready(func(d causal.Dot) bool { return r.graph.Last(d.Actor) >= d.Seq })
 		if len(batches) == 0 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/internal/planted"
 )
 
 // peer is what a replica knows of another, and where their exchange is. Of a peer that is
@@ -259,6 +260,10 @@ func (r *Replica) requeue(p *peer) {
 	p.todo = causal.Subtract(r.graph.Missing(p.known.version()), []causal.Span{{Start: r.sealed, End: r.graph.Len()}})
 	p.behind = nil
 	p.todo = r.sound(p, p.todo)
+	if planted.Is(planted.SkippedChange) && len(p.shared) > 0 && len(p.todo) > 0 {
+		first := r.chains.ChangeAt(p.todo[0].Start).Span
+		p.todo = causal.Subtract(p.todo, []causal.Span{first})
+	}
 	p.inFlight = slices.DeleteFunc(p.inFlight, func(f flight) bool {
 		if total(causal.Subtract(f.sent, p.behind)) == total(f.sent) {
 			p.todo = causal.Subtract(p.todo, f.sent)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/internal/planted"
 )
 
 // Block is changes to be appended to the log: exactly those that were accepted from local version First
@@ -139,6 +140,9 @@ func (r *Replica) Ready() Ready {
 		}
 	}
 	rd.Peers, rd.Records = r.out.peers, r.out.records
+	if planted.Is(planted.ShownEarly) {
+		slices.Reverse(rd.Events)
+	}
 	r.out = output{waiting: true, sealed: r.sealed}
 	return rd
 }
