@@ -74,49 +74,47 @@ func genDevices(t *rapid.T) []causal.Device {
 
 func genMessage() *rapid.Generator[replica.Message] {
 	return rapid.Custom(func(t *rapid.T) replica.Message {
-		return genMessageOf(replica.MessageType(rapid.IntRange(int(replica.HaveType), int(replica.HeadsType)).Draw(t, "type"))).Draw(t, "message")
+		return drawMessage(t, replica.MessageType(rapid.IntRange(int(replica.HaveType), int(replica.HeadsType)).Draw(t, "type")))
 	})
 }
 
-func genMessageOf(kind replica.MessageType) *rapid.Generator[replica.Message] {
-	return rapid.Custom(func(t *rapid.T) replica.Message {
-		switch kind {
-		case replica.HaveType:
-			m := &replica.Have{Digest: genHash(t), Ask: rapid.Bool().Draw(t, "ask")}
-			if rapid.Bool().Draw(t, "base") {
-				m.Base = genHash(t)
-			}
-			m.Tips = genTips(0, m.Base != crdt.Hash{}).Draw(t, "tips")
-			for _, d := range genDevices(t) {
-				m.Counters = append(m.Counters, replica.Counter{Device: d, Counter: rapid.Uint64Range(0, 1<<53).Draw(t, "counter")})
-			}
-			return m
-		case replica.NeedFullType:
-			return &replica.NeedFull{}
-		case replica.ChangesType:
-			return &replica.Changes{Batch: rapid.SliceOfN(rapid.Byte(), 0, 70_000).Draw(t, "batch"), Remaining: rapid.Uint64().Draw(t, "remaining")}
-		case replica.AckType:
-			return &replica.Ack{Tips: genTips(0, false).Draw(t, "tips")}
-		case replica.DigestType:
-			return &replica.Digest{Digest: genHash(t), Records: genHash(t), Ask: rapid.Bool().Draw(t, "ask")}
-		case replica.RecordsType:
-			m := &replica.Records{}
-			for _, d := range append(genDevices(t), causal.Device(bytes.Repeat([]byte{0xff}, 32))) {
-				rec := replica.Record{Device: d, Counter: rapid.Uint64Range(0, 1<<53).Draw(t, "counter"), Tips: genTips(0, false).Draw(t, "tips")}
-				rec.Sig[63] = rapid.Byte().Draw(t, "sig")
-				m.Records = append(m.Records, rec)
-			}
-			return m
-		default:
-			return &replica.Heads{Tips: genTips(0, false).Draw(t, "tips")}
+func drawMessage(t *rapid.T, kind replica.MessageType) replica.Message {
+	switch kind {
+	case replica.HaveType:
+		m := &replica.Have{Digest: genHash(t), Ask: rapid.Bool().Draw(t, "ask")}
+		if rapid.Bool().Draw(t, "base") {
+			m.Base = genHash(t)
 		}
-	})
+		m.Tips = genTips(0, m.Base != crdt.Hash{}).Draw(t, "tips")
+		for _, d := range genDevices(t) {
+			m.Counters = append(m.Counters, replica.Counter{Device: d, Counter: rapid.Uint64Range(0, 1<<53).Draw(t, "counter")})
+		}
+		return m
+	case replica.NeedFullType:
+		return &replica.NeedFull{}
+	case replica.ChangesType:
+		return &replica.Changes{Batch: rapid.SliceOfN(rapid.Byte(), 0, 70_000).Draw(t, "batch"), Remaining: rapid.Uint64().Draw(t, "remaining")}
+	case replica.AckType:
+		return &replica.Ack{Tips: genTips(0, false).Draw(t, "tips")}
+	case replica.DigestType:
+		return &replica.Digest{Digest: genHash(t), Records: genHash(t), Ask: rapid.Bool().Draw(t, "ask")}
+	case replica.RecordsType:
+		m := &replica.Records{}
+		for _, d := range append(genDevices(t), causal.Device(bytes.Repeat([]byte{0xff}, 32))) {
+			rec := replica.Record{Device: d, Counter: rapid.Uint64Range(0, 1<<53).Draw(t, "counter"), Tips: genTips(0, false).Draw(t, "tips")}
+			rec.Sig[63] = rapid.Byte().Draw(t, "sig")
+			m.Records = append(m.Records, rec)
+		}
+		return m
+	default:
+		return &replica.Heads{Tips: genTips(0, false).Draw(t, "tips")}
+	}
 }
 
 func TestMessageRoundTrip(t *testing.T) {
 	for kind := replica.HaveType; kind <= replica.HeadsType; kind++ {
 		rapid.Check(t, func(t *rapid.T) {
-			m := genMessageOf(kind).Draw(t, "message")
+			m := drawMessage(t, kind)
 			b := m.AppendTo(nil)
 			got, err := replica.DecodeMessage(b)
 			if err != nil {
