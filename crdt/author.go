@@ -1,10 +1,6 @@
 package crdt
 
-import (
-	"crypto/sha256"
-
-	"github.com/atollsync/atoll/crdt/causal"
-)
+import "github.com/atollsync/atoll/crdt/causal"
 
 // chainEnd is the change that the last op of the graph is of, as far as one that goes on from it needs to know. It is
 // remembered while an author goes on: to look it up takes a fifth of the time that a keystroke does.
@@ -51,7 +47,7 @@ func (c *Chains) goOn(e *chainEnd, n int, time int64, size int) causal.Span {
 func (c *Chains) authorNext(ch *Change) Accepted {
 	e := c.lookUpEnd()
 	a := Accepted{Change: ch}
-	e.hash, c.checker.buf = ch.hashWith(c.checker.buf, &e.hash, e.time, nil)
+	e.hash = c.checker.hasher.hash(ch, &e.hash, e.time, nil)
 	a.Span = c.goOn(e, ch.Len(), ch.Time, ch.wireSize())
 	a.Hash, a.Effective = e.hash, e.effective
 	return a
@@ -61,9 +57,10 @@ func (c *Chains) authorNext(ch *Change) Accepted {
 // and never a Change.
 func (c *Chains) authorKeystroke(t *keystrokes, op *typedOp, time int64) causal.Span {
 	e := c.lookUpEnd()
-	buf, ops := t.appendHashed(append(c.checker.buf[:0], e.hash[:]...), op, time-e.time)
-	c.checker.buf = buf
-	e.hash = sha256.Sum256(buf)
+	h := &c.checker.hasher
+	buf, ops := t.appendHashed(h.begin(&e.hash), op, time-e.time)
+	h.sum(buf)
+	e.hash = *h.last()
 	t.add(time, op)
 	return c.goOn(e, op.size, time, wireSizeOf(len(t.slice), ops))
 }

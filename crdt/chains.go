@@ -361,7 +361,7 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		Span:      causal.Span{Start: start, End: start + causal.LV(ch.Len())},
 		Effective: c.EffectiveAfter(parents, ch.Time),
 	}
-	a.Hash, room.buf = ch.hashWith(room.buf, &prev, prevTime, room.deps)
+	a.Hash = room.hasher.hash(ch, &prev, prevTime, room.deps)
 	c.append(&a, parents)
 	c.arrange()
 	return a

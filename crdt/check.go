@@ -118,7 +118,7 @@ type checker struct {
 	index   map[causal.Actor]int // of actors, if there are more than fewActors
 	links   []link               // what the batch is made of, in its order
 	deps    []Hash
-	buf     []byte
+	hasher  Hasher
 	fork    *ForkError
 	missing []causal.Dot
 	overlay overlay
@@ -229,7 +229,7 @@ func (k *checker) addTyping(ai int, t *keystrokes) error {
 	if k.bare {
 		chunks = []*infoChunk{{end: causal.LV(t.len), bare: t}}
 	} else {
-		chunks = t.hash(ba.hash, ba.time)
+		chunks = t.hash(&k.hasher, ba.hash, ba.time)
 	}
 	last := chunks[len(chunks)-1]
 	ba.hash, ba.time = last.hash(last.len()-1), t.times.last
@@ -262,7 +262,7 @@ func (k *checker) addChange(ai int, ch *Change) error {
 	if k.bare {
 		ba.hash = Hash{}
 	} else {
-		ba.hash, k.buf = ch.hashWith(k.buf, &ba.hash, ba.time, k.deps)
+		ba.hash = k.hasher.hash(ch, &ba.hash, ba.time, k.deps)
 	}
 	ba.time = ch.Time
 	ba.next += causal.Seq(ch.Len())

@@ -28,8 +28,7 @@ func (k *checker) checkNext(verify Verify) bool {
 		return false
 	}
 	end := ch.Seq + causal.Seq(ch.Len())
-	var hash Hash
-	hash, k.buf = ch.hashWith(k.buf, &before.Hash, before.Time, k.deps)
+	hash := k.hasher.hash(ch, &before.Hash, before.Time, k.deps)
 	k.out.sigs = k.out.sigs[:0]
 	if len(b.Sigs) == 1 {
 		s := &b.Sigs[0]

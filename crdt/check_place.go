@@ -24,7 +24,7 @@ func (k *checker) place() (*Checked, error) {
 				l.parentsEnd = len(out.parents)
 				continue
 			}
-			l.cutHeld(ba.held)
+			l.cutHeld(&k.hasher, ba.held)
 		}
 		from := len(out.parents)
 		after := k.ownBefore(ba, l.seq)
@@ -76,7 +76,7 @@ func (k *checker) placeOf(d causal.Dot) (causal.LV, EffectiveTime) {
 }
 
 // cutHeld takes the changes below seq out of l, a typing with some left.
-func (l *link) cutHeld(seq causal.Seq) {
+func (l *link) cutHeld(h *Hasher, seq causal.Seq) {
 	k, i := l.at(seq - 1)
 	hash, time := k.hash(i), k.time(i)
 	n := i + 1
@@ -91,7 +91,7 @@ func (l *link) cutHeld(seq causal.Seq) {
 		l.chunks = []*infoChunk{{end: causal.LV(l.typing.len), bare: l.typing}}
 		return
 	}
-	l.chunks = l.typing.hash(hash, time)
+	l.chunks = l.typing.hash(h, hash, time)
 }
 
 // setEffective gives the changes of l, which is placed, their effective times, given the greatest in the history of the

@@ -138,18 +138,11 @@ func (c *Change) HashedBytes(buf []byte, prevTime int64) []byte {
 // change's Time; deps are the hashes of c.Deps(), in that order.
 func (c *Change) Hash(prev Hash, prevTime int64, deps []Hash) Hash {
 	var room [256]byte
-	h, _ := c.hashWith(room[:0], &prev, prevTime, deps)
-	return h
-}
-
-// hashWith is Hash with room to write in, which it returns, possibly grown.
-func (c *Change) hashWith(buf []byte, prev *Hash, prevTime int64, deps []Hash) (Hash, []byte) {
-	buf = append(buf[:0], prev[:]...)
-	buf = c.HashedBytes(buf, prevTime)
+	buf := c.HashedBytes(append(room[:0], prev[:]...), prevTime)
 	for i := range deps {
 		buf = append(buf, deps[i][:]...)
 	}
-	return sha256.Sum256(buf), buf
+	return sha256.Sum256(buf)
 }
 
 // appendWire appends c in the form that travels: refs as indexes.

@@ -1,7 +1,6 @@
 package crdt
 
 import (
-	"crypto/sha256"
 	"math"
 
 	"github.com/atollsync/atoll/crdt/causal"
@@ -13,16 +12,18 @@ import (
 //
 // What is hashed is what Change.HashedBytes says: for most changes, with the previous hash, a single block of SHA-256,
 // put together here without a Change. That is most of what is left of the cost of a keystroke that arrives.
-func (t *keystrokes) hash(prev Hash, before int64) []*infoChunk {
+func (t *keystrokes) hash(h *Hasher, prev Hash, before int64) []*infoChunk {
 	var out []*infoChunk
 	var chunk *infoChunk
-	var room [2*sha256.Size + 32 + MaxSliceName + inlineOps]byte
 	c := t.cursor()
 	at := causal.LV(0)
+	buf := h.begin(&prev)
 	for i := 0; c.next(); i++ {
-		buf := append(room[:0], prev[:]...)
+		if i > 0 {
+			buf = h.again()
+		}
 		buf, _ = t.appendHashed(buf, &c.typedOp, c.time-before)
-		prev = sha256.Sum256(buf)
+		h.sum(buf)
 		before = c.time
 		if chunk == nil || len(chunk.hashes) == maxChunk || !chunk.fits(at, c.time) {
 			n := min(maxChunk, t.n-i)
@@ -30,9 +31,9 @@ func (t *keystrokes) hash(prev Hash, before int64) []*infoChunk {
 			out = append(out, chunk)
 		}
 		if chunk.starts == nil && at-chunk.start == causal.LV(len(chunk.hashes)) {
-			chunk.hashes, chunk.times = append(chunk.hashes, prev), append(chunk.times, uint32(c.time-chunk.base))
+			chunk.hashes, chunk.times = append(chunk.hashes, *h.last()), append(chunk.times, uint32(c.time-chunk.base))
 		} else {
-			chunk.add(&prev, at, c.time)
+			chunk.add(h.last(), at, c.time)
 		}
 		at += causal.LV(c.size)
 		chunk.end = at
