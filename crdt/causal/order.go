@@ -6,10 +6,10 @@ import (
 )
 
 // Order returns an order in which to take in changes that arrived together: a causal one, in which whoever
-// merges them moves little between the versions of their authors. A change is followed by one that saw it, as long as
-// there is one all of whose parents have come; where a branch ends, the one that left its path last is next, and where
-// several leave one change, the shortest. Taken in as they were made, branches that grow side by side would cost
-// the length of one at every step of another: 15 to 25 times as much in histories like those of repositories.
+// merges them moves little between the versions of their authors. A change is followed by one that saw it and nothing else, as long as
+// there is one, the one with the shortest branch first; where a branch ends, the next is that change among the last that became ready the parents of
+// which are nearest. Taken in as they were made, branches that grow side by side would cost
+// the length of one at every step of another: 30 to 50 times as much in histories like those of repositories.
 //
 // The parents of the i-th change, as far as they arrived with it, are the indexes parents[ends[i-1]:ends[i]], all
 // below i. size(i) is its number of ops. The cost is in proportion to all of these.
@@ -33,11 +33,11 @@ func Order(ends, parents []int32, size func(i int) int) []int32 {
 			chains = append(chains, chain{first: i, parents: ps})
 		}
 		chainOf[i] = int32(len(chains) - 1)
-		chains[len(chains)-1].length += size(int(i))
+		chains[len(chains)-1].size += size(int(i))
 	}
 	for i := range chains {
 		c := &chains[i]
-		c.waits = len(c.parents)
+		c.waits, c.length = len(c.parents), c.length+c.size
 		for _, p := range c.parents {
 			up := &chains[chainOf[p]]
 			up.children = append(up.children, int32(i))
@@ -60,9 +60,12 @@ func Order(ends, parents []int32, size func(i int) int) []int32 {
 	}
 	shortestLast(ready)
 	order := make([]int32, 0, n)
+	near := nearest{chains: chains, chainOf: chainOf, seen: make([]uint8, len(chains)), last: none}
 	for len(ready) > 0 {
-		i := ready[len(ready)-1]
-		ready = ready[:len(ready)-1]
+		at := near.of(ready)
+		i := ready[at]
+		ready = slices.Delete(ready, at, at+1)
+		near.last = i
 		for k := chains[i].first; k < int32(n) && chainOf[k] == i; k++ {
 			order = append(order, k)
 		}
@@ -84,5 +87,6 @@ type chain struct {
 	parents  []int32 // of the first
 	children []int32 // chains
 	waits    int     // parents that have not come
+	size     int     // in ops
 	length   int     // in ops, with all that saw nothing else
 }
