@@ -34,11 +34,10 @@ func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	defer t.flush() // reading changes nothing
 	p, joins := e.gap(pos, lv)
 	if joins {
-		t.spans[t.ref(p)].n += int32(n)
-		t.widen(p, width{seen: int32(n)})
+		t.grow(p, int32(n))
 	} else {
 		var ref int32
-		ref, p = t.insert(p, lv, n, width{seen: int32(n)})
+		ref, p = t.insert(p, lv, n, inSeen)
 		e.index.insert(lv, ref)
 	}
 	e.joinNext(p)
@@ -96,16 +95,15 @@ func (e *Elements) Move(from, to int) {
 	p, joins := e.gap(to, lv)
 	switch {
 	case joins:
-		t.spans[t.ref(p)].n++
-		t.widen(p, width{seen: 1})
+		t.grow(p, 1)
 		if whole {
 			e.index.remove(lv)
 			t.drop(ref)
 		}
 	case whole:
-		p = t.link(p, ref, width{seen: 1})
+		p = t.link(p, ref, inSeen)
 	default:
-		ref, p = t.insert(p, lv, 1, width{seen: 1})
+		ref, p = t.insert(p, lv, 1, inSeen)
 		e.index.insert(lv, ref)
 	}
 	e.joinNext(p)
@@ -120,7 +118,7 @@ func (e *Elements) pull(p place, off, n int) {
 		p = t.at(ref)
 	}
 	if off > 0 {
-		t.cut(p, off)
+		t.grow(p, int32(off)-t.spans[ref].n)
 		return
 	}
 	e.index.remove(t.spans[ref].id)
@@ -137,8 +135,7 @@ func (e *Elements) joinNext(p place) {
 	}
 	s, next := &t.spans[t.ref(p)], t.spans[t.ref(q)]
 	if s.end() == next.id {
-		s.n += next.n
-		t.widen(p, width{seen: next.n})
+		t.grow(p, next.n)
 		e.index.remove(next.id)
 		t.remove(q)
 	}

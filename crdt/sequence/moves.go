@@ -109,7 +109,7 @@ func (t *tracker) find(elem causal.LV, at int, stands bool) int {
 	var p place
 	var off int
 	if stands {
-		p, off = t.tree.seekBy(func(w *width) int32 { return w.merged }, at)
+		p, off = t.tree.seekIn(inMerged, at)
 	} else {
 		ref := t.refOf(elem)
 		p, off = t.tree.at(ref), int(elem-t.tree.spans[ref].id)
@@ -121,7 +121,7 @@ func (t *tracker) find(elem causal.LV, at int, stands bool) int {
 		}
 		p, off = t.tree.at(e.slots[e.shown].ref), 0
 	}
-	if t.tree.width(p).seen == 0 {
+	if t.tree.in(p)&inSeen == 0 {
 		return -1
 	}
 	return int(t.tree.before(p).seen) + off
@@ -172,7 +172,7 @@ func (t *tracker) lift(pos int) int32 {
 		t.split(p, 1)
 		p = t.tree.at(ref)
 	}
-	o, merged := &t.origins[ref], t.tree.width(p).merged > 0
+	o, merged := &t.origins[ref], t.stands(p)
 	if o.moved == 0 {
 		t.moved = append(t.moved, movedElement{
 			slots:   []slot{{id: t.tree.spans[ref].id, ref: ref, known: true}},
@@ -205,7 +205,7 @@ func (t *tracker) shiftSlot(ref, by int32) {
 	i := sort.Search(len(e.slots), func(k int) bool { return e.slots[k].id == id || k > 0 && t.later(e.slots[k].id, id) })
 	e.slots[i].known = by > 0
 	p := t.tree.at(ref)
-	merged := t.tree.width(p).merged > 0
+	merged := t.stands(p)
 	if by < 0 {
 		t.restate(p, 0, merged)
 		if i != e.shown {
@@ -221,7 +221,7 @@ func (t *tracker) shiftSlot(ref, by int32) {
 		}
 		if e.shown >= 0 {
 			q := t.tree.at(e.slots[e.shown].ref)
-			t.restate(q, 2, t.tree.width(q).merged > 0)
+			t.restate(q, 2, t.stands(q))
 		}
 		e.shown = i
 	}
@@ -238,5 +238,5 @@ func (t *tracker) show(e *movedElement) {
 		seen = 2
 	}
 	p := t.tree.at(e.slots[e.shown].ref)
-	t.restate(p, seen, t.tree.width(p).merged > 0)
+	t.restate(p, seen, t.stands(p))
 }

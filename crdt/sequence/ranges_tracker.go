@@ -124,7 +124,7 @@ func (t *tracker) merged(h *hungAnchor) Anchor {
 	ref := t.refOf(h.elem)
 	p := t.tree.at(ref)
 	before := int(t.tree.before(p).merged)
-	if h.gone = t.tree.width(p).merged == 0; h.gone {
+	if h.gone = !t.stands(p); h.gone {
 		return Before(before)
 	}
 	return Before(before+int(h.elem-t.tree.spans[ref].id)) + h.side

@@ -137,31 +137,18 @@ func (t *tracker) fragment(ref int32, id causal.LV) int32 {
 	return ref
 }
 
-// recount makes the widths of a span follow its state in the seen version.
+// recount makes the tree count a span according to its state in the seen version.
 func (t *tracker) recount(ref, was, is int32) {
-	n := t.tree.spans[ref].n
-	var d width
-	switch {
-	case is == 1:
-		d.seen = n
-	case was == 1:
-		d.seen = -n
-	}
-	switch {
-	case was == 0:
-		d.known = n
-	case is == 0:
-		d.known = -n
-	}
-	if d != (width{}) {
-		t.tree.widen(t.tree.at(ref), d)
+	if from, to := countsOf(was), countsOf(is); from != to {
+		p := t.tree.at(ref)
+		t.tree.count(p, t.tree.in(p)^from^to)
 	}
 }
 
 // refOf returns the span that holds an element.
 func (t *tracker) refOf(id causal.LV) int32 {
 	if id < firstOld+causal.LV(t.old) {
-		p, _ := t.tree.seekBy(func(w *width) int32 { return w.old }, int(id-firstOld))
+		p, _ := t.tree.seekIn(inOld, int(id-firstOld))
 		return t.tree.ref(p)
 	}
 	return t.fragment(t.steps[t.stepFrom(id)].ref, id)

@@ -67,8 +67,8 @@ func (t *tracker) reset(base causal.LV, size, ops int) {
 	t.steps, t.moved, t.off, t.tip = slices.Grow(t.steps[:0], ops), t.moved[:0], nil, tip{}
 	t.crowds = nil
 	t.astray = false
-	if n := int32(size); n > 0 {
-		t.tree.insert(place{}, firstOld, size, width{n, n, n, n})
+	if size > 0 {
+		t.tree.insert(place{}, firstOld, size, inSeen|inMerged|inKnown|inOld)
 		t.addOrigin(origin{left: atStart, right: atEnd, seen: 1, next: none})
 	}
 }
@@ -93,24 +93,27 @@ func (t *tracker) split(p place, off int) (int32, place) {
 
 // restate gives the span at p a new state in the seen version, and in the merged one.
 func (t *tracker) restate(p place, seen int32, merged bool) {
-	ref := t.tree.ref(p)
-	o := &t.origins[ref]
-	o.seen = seen
-	n, w := t.tree.spans[ref].n, t.tree.width(p)
-	d := width{old: w.old}
-	if seen > 0 {
-		d.known = n
-	}
-	if seen == 1 {
-		d.seen = n
-	}
+	t.origins[t.tree.ref(p)].seen = seen
+	c := t.tree.in(p)&inOld | countsOf(seen)
 	if merged {
-		d.merged = n
+		c |= inMerged
 	}
-	if d.sub(w); d != (width{}) {
-		t.tree.widen(p, d)
-	}
+	t.tree.count(p, c)
 }
+
+// countsOf returns where the seen version counts the elements of a span whose state there is seen.
+func countsOf(seen int32) counts {
+	switch seen {
+	case 0:
+		return 0
+	case 1:
+		return inSeen | inKnown
+	}
+	return inKnown
+}
+
+// stands reports whether the span at p is there in the merged version.
+func (t *tracker) stands(p place) bool { return t.tree.in(p)&inMerged != 0 }
 
 // insert applies the insertion of the elements lv, lv+1, ..., or of the slot lv if kind is moveOp, at pos of the seen
 // version, and returns where that is in the merged one and the span.
@@ -134,8 +137,7 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 // lengthen makes a span, which ends with what the last step inserted, n elements from lv on longer.
 func (t *tracker) lengthen(ref int32, lv causal.LV, n int) {
 	k := int32(n)
-	t.tree.spans[ref].n += k
-	t.tree.widen(t.tree.at(ref), width{seen: k, merged: k, known: k})
+	t.tree.grow(t.tree.at(ref), k)
 	if last := &t.steps[len(t.steps)-1]; last.ref == ref {
 		last.n += k
 	} else {
@@ -150,19 +152,19 @@ func (t *tracker) put(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (m
 		merged, ref = t.integrate(g, lv, n, place{t.tree.first, 0}, atStart, 0)
 		return merged, ref, false
 	}
-	p, off, merged := t.tree.seek(pos - 1)
+	p, off, merged := t.tree.seekNear(pos - 1)
 	ref = t.tree.ref(p)
 	s := &t.tree.spans[ref]
 	off++
 	left := s.id + causal.LV(off) - 1
-	if t.tree.width(p).merged > 0 {
+	if t.stands(p) {
 		merged += off
 	}
 	if off < int(s.n) {
 		right, q := t.split(p, off)
 		return merged, t.add(q, lv, n, left, t.tree.spans[right].id), false
 	}
-	if kind == insertOp && left == lv-1 && s.end() == lv && t.origins[ref].moved == 0 && t.tree.width(p).merged > 0 {
+	if kind == insertOp && left == lv-1 && s.end() == lv && t.origins[ref].moved == 0 && t.stands(p) {
 		return merged, ref, true // it goes on where its author stopped
 	}
 	merged, ref = t.integrate(g, lv, n, place{p.leaf, p.slot + 1}, left, merged)
@@ -222,7 +224,9 @@ scan:
 		} else if t.compareLeft(o.left, left) < 0 {
 			break
 		}
-		total += int(t.tree.width(q).merged)
+		if t.stands(q) {
+			total += int(t.tree.spans[ref].n)
+		}
 		q.slot++
 		if !scanning {
 			p, merged = q, total
@@ -264,8 +268,7 @@ func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left, right
 
 // add puts a new span at p and returns it.
 func (t *tracker) add(p place, lv causal.LV, n int, left, right causal.LV) int32 {
-	k := int32(n)
-	ref, _ := t.tree.insert(p, lv, n, width{seen: k, merged: k, known: k})
+	ref, _ := t.tree.insert(p, lv, n, inSeen|inMerged|inKnown)
 	t.addOrigin(origin{left: left, right: right, seen: 1, next: none})
 	return ref
 }
@@ -314,10 +317,10 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 		lv = op.end()
 	}
 	first := len(t.steps)
-	for left := op.n; left > 0; {
-		p, off, merged := t.tree.seek(pos)
+	p, off, merged := t.tree.seekNear(pos)
+	for left := op.n; ; {
 		if off > 0 {
-			if t.tree.width(p).merged > 0 {
+			if t.stands(p) {
 				merged += off
 			}
 			_, p = t.split(p, off)
@@ -337,14 +340,26 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 			lv += causal.LV(n)
 		}
 		t.steps = append(roomy(t.steps), s)
+		next := false
 		if m := t.origins[ref].moved; m != 0 {
 			edits = t.deleteMoved(&t.moved[m-1], before, edits)
-			continue
+		} else {
+			if t.stands(p) {
+				edits = appendDelete(edits, before, merged, int(n))
+			}
+			t.restate(p, 2, false)
+			var between int
+			if left > 0 {
+				p, between, next = t.tree.nextSeen(p)
+				off, merged = 0, merged+between
+			}
 		}
-		if t.tree.width(p).merged > 0 {
-			edits = appendDelete(edits, before, merged, int(n))
+		if left == 0 {
+			break
 		}
-		t.restate(p, 2, false)
+		if !next {
+			p, off, merged = t.tree.seekNear(pos)
+		}
 	}
 	if op.kind == backDeleteOp {
 		slices.Reverse(t.steps[first:]) // the last of the elements went first

@@ -15,8 +15,22 @@ const (
 // none stands for the absence of a leaf, node or item.
 const none int32 = -1
 
-// width is how long a span is in what a spanTree counts: the sequence some author saw, the merged one, the
-// elements whose insertion that author saw, and those that stood there at a tracker's base.
+// counts says in which of the sequences that a spanTree counts in all elements of a span are.
+type counts uint8
+
+const (
+	inSeen   counts = 1 << iota // the sequence some author saw
+	inMerged                    // the merged one
+	inKnown                     // the elements whose insertion that author saw
+	inOld                       // those that stood there at a tracker's base
+)
+
+// width returns how wide n elements are that are where c says.
+func (c counts) width(n int32) width {
+	return width{n & -int32(c&1), n & -int32(c>>1&1), n & -int32(c>>2&1), n & -int32(c>>3&1)}
+}
+
+// width is how many elements some spans have in each of the sequences that counts tells apart.
 type width struct{ seen, merged, known, old int32 }
 
 func (w *width) add(d width) {
@@ -33,9 +47,17 @@ func (w *width) sub(d width) {
 	w.old -= d.old
 }
 
-// of returns the width of n elements of a span of the given width, which has as much of each.
-func (w width) of(n int32) width {
-	return width{min(w.seen, n), min(w.merged, n), min(w.known, n), min(w.old, n)}
+// in returns the width in one of the sequences.
+func (w *width) in(c counts) int32 {
+	switch c {
+	case inSeen:
+		return w.seen
+	case inMerged:
+		return w.merged
+	case inKnown:
+		return w.known
+	}
+	return w.old
 }
 
 // span is n elements that stand next to each other, with consecutive ids from id on. A sequence has fewer than 2^31 elements.
@@ -53,15 +75,16 @@ func (s *span) end() causal.LV { return s.id + causal.LV(s.n) }
 // however the tree is rebuilt around it. The zero value must be reset before use.
 //
 // Invariant: each leaf and node holds at least one entry, except the root
-// leaf of an empty tree; all leaves are at one depth; a parent's widths are the sums
-// over its children, once the leaves in dirty have handed up what they owe.
+// leaf of an empty tree; all leaves are at one depth; a leaf's width is the sum over its spans, and a parent's
+// widths those over its children, once the leaves in dirty have handed theirs up.
 type spanTree struct {
 	spans  []span
 	leaves []spanLeaf
 	nodes  []spanNode
 	dirty  []int32 // leaves that changed since their parents knew
 	total  width
-	root   int32 // a leaf if height is 0, else a node
+	finger finger // see seekNear
+	root   int32  // a leaf if height is 0, else a node
 	height int
 	first  int32 // leaf
 
@@ -72,10 +95,11 @@ type spanLeaf struct {
 	parent     int32
 	n          int32
 	prev, next int32
-	dirty      bool
-	owed       width // if dirty: how much more it is than its parent knows
+	w          width // of all its spans
+	dirty      bool  // its parent does not know w
+	in         [leafCap]counts
 	refs       [leafCap]int32
-	w          [leafCap]width
+	ns         [leafCap]int32 // how many elements each span has
 }
 
 type spanNode struct {
@@ -98,6 +122,7 @@ func (t *spanTree) reset() {
 	t.freeSpans, t.freeLeaves, t.freeNodes = t.freeSpans[:0], t.freeLeaves[:0], t.freeNodes[:0]
 	t.leaves = append(t.leaves[:0], spanLeaf{parent: none, prev: none, next: none})
 	t.total, t.root, t.height, t.first = width{}, 0, 0, 0
+	t.finger.leaf = none
 }
 
 // len returns the number of spans.
@@ -106,8 +131,8 @@ func (t *spanTree) len() int { return len(t.spans) - len(t.freeSpans) }
 // ref returns the span at p, which must hold one.
 func (t *spanTree) ref(p place) int32 { return t.leaves[p.leaf].refs[p.slot] }
 
-// width returns the width of the span at p.
-func (t *spanTree) width(p place) width { return t.leaves[p.leaf].w[p.slot] }
+// in returns where the elements of the span at p are counted.
+func (t *spanTree) in(p place) counts { return t.leaves[p.leaf].in[p.slot] }
 
 // valid reports whether there is a span at p.
 func (t *spanTree) valid(p place) bool { return p.slot < int(t.leaves[p.leaf].n) }
@@ -147,76 +172,103 @@ func (t *spanTree) at(ref int32) place {
 	panic("sequence: span is not in its leaf")
 }
 
-// widen adds d to the width of the span at p.
-func (t *spanTree) widen(p place, d width) {
-	t.leaves[p.leaf].w[p.slot].add(d)
+// count makes the elements of the span at p count where c says.
+func (t *spanTree) count(p place, c counts) {
+	l := &t.leaves[p.leaf]
+	n, d := l.ns[p.slot], c.width(l.ns[p.slot])
+	d.sub(l.in[p.slot].width(n))
+	l.in[p.slot] = c
 	t.owe(p.leaf, d)
 }
 
-// owe notes that a leaf has become wider by d. Its parents learn of it when they are asked next: many
+// grow adds n elements to the end of the span at p, takes them from there if n is below 0.
+func (t *spanTree) grow(p place, n int32) {
+	l := &t.leaves[p.leaf]
+	t.spans[l.refs[p.slot]].n += n
+	l.ns[p.slot] += n
+	t.owe(p.leaf, l.in[p.slot].width(n))
+}
+
+// owe makes a leaf wider by d. Its parents learn of it when they are asked next: many
 // changes to a leaf are handed up as one.
 func (t *spanTree) owe(leaf int32, d width) {
 	t.total.add(d)
 	l := &t.leaves[leaf]
-	l.owed.add(d)
+	l.w.add(d)
 	if !l.dirty {
 		l.dirty = true
 		t.dirty = append(t.dirty, leaf)
+	}
+	if leaf != t.finger.leaf {
+		t.finger.leaf = none // it may be before that
 	}
 }
 
 // flush makes all widths true.
 func (t *spanTree) flush() {
-	if len(t.dirty) == 0 {
-		return
-	}
 	for _, leaf := range t.dirty {
-		l := &t.leaves[leaf]
-		d, child, up := l.owed, leaf, l.parent
-		l.dirty, l.owed = false, width{}
-		if d == (width{}) {
-			continue
-		}
-		for up != none {
-			n := &t.nodes[up]
-			i := 0
-			for n.kids[i] != child {
-				i++
-			}
-			n.w[i].add(d)
-			child, up = up, n.parent
+		if t.leaves[leaf].dirty { // and not part of another since
+			t.handUp(leaf)
 		}
 	}
 	t.dirty = t.dirty[:0]
 }
 
+// handUp lets the nodes above a leaf know how wide it is.
+func (t *spanTree) handUp(leaf int32) {
+	l := &t.leaves[leaf]
+	l.dirty = false
+	if l.parent == none {
+		return
+	}
+	n := &t.nodes[l.parent]
+	i := n.find(leaf)
+	d := l.w
+	d.sub(n.w[i])
+	if d == (width{}) {
+		return
+	}
+	n.w[i] = l.w
+	for child, up := l.parent, n.parent; up != none; child, up = up, n.parent {
+		n = &t.nodes[up]
+		n.w[n.find(child)].add(d)
+	}
+}
+
+// find returns where a child of n is.
+func (n *spanNode) find(child int32) int32 {
+	i := int32(0)
+	for n.kids[i] != child {
+		i++
+	}
+	return i
+}
+
 // insert puts a new span before p and returns its ref and place. Places taken earlier are no longer valid.
-func (t *spanTree) insert(p place, id causal.LV, n int, w width) (int32, place) {
+func (t *spanTree) insert(p place, id causal.LV, n int, c counts) (int32, place) {
 	ref := t.newSpan(span{id: id, n: int32(n)})
-	return ref, t.link(p, ref, w)
+	return ref, t.link(p, ref, c)
 }
 
 // link puts a span that t has, but not in its place, before p and returns where that is. Places taken earlier are no longer valid.
-func (t *spanTree) link(p place, ref int32, w width) place {
-	p = t.open(p, ref, w)
-	t.owe(p.leaf, w)
+func (t *spanTree) link(p place, ref int32, c counts) place {
+	p = t.open(p, ref, c)
+	t.owe(p.leaf, c.width(t.spans[ref].n))
 	return p
 }
 
 // split cuts the span at p in two at off and returns the ref and place of the right
 // part. The left part keeps its ref. Places taken earlier are no longer valid.
 func (t *spanTree) split(p place, off int) (int32, place) {
-	s := &t.spans[t.ref(p)]
+	l := &t.leaves[p.leaf]
+	c, s := l.in[p.slot], &t.spans[l.refs[p.slot]]
 	right := span{id: s.id + causal.LV(off), n: s.n - int32(off)}
-	s.n = int32(off)
+	s.n, l.ns[p.slot] = int32(off), int32(off)
 	ref := t.newSpan(right)
-	lw := &t.leaves[p.leaf].w[p.slot]
-	w := lw.of(right.n)
-	*lw = lw.of(int32(off))
-	q := t.open(place{p.leaf, p.slot + 1}, ref, w)
+	q := t.open(place{p.leaf, p.slot + 1}, ref, c)
 	if q.leaf != p.leaf {
-		t.owe(p.leaf, width{-w.seen, -w.merged, -w.known, -w.old})
-		t.owe(q.leaf, w)
+		t.owe(p.leaf, c.width(-right.n))
+		t.owe(q.leaf, c.width(right.n))
 	}
 	return ref, q
 }
@@ -233,12 +285,10 @@ func (t *spanTree) drop(ref int32) { t.freeSpans = append(t.freeSpans, ref) }
 
 // unlink takes the span at p out of its place, for link or drop. Places taken earlier are no longer valid.
 func (t *spanTree) unlink(p place) {
-	w := t.width(p)
-	t.owe(p.leaf, width{-w.seen, -w.merged, -w.known, -w.old})
-	t.flush()
 	l := &t.leaves[p.leaf]
-	copy(l.refs[p.slot:], l.refs[p.slot+1:l.n])
-	copy(l.w[p.slot:], l.w[p.slot+1:l.n])
+	w := l.in[p.slot].width(-l.ns[p.slot])
+	t.owe(p.leaf, w)
+	l.shift(p.slot+1, p.slot)
 	l.n--
 	if l.n == 0 && t.height > 0 {
 		t.dropLeaf(p.leaf)
@@ -247,13 +297,11 @@ func (t *spanTree) unlink(p place) {
 	}
 }
 
-// cut shortens the span at p to its first n ids.
-func (t *spanTree) cut(p place, n int) {
-	s := &t.spans[t.ref(p)]
-	s.n = int32(n)
-	d := t.width(p).of(s.n)
-	d.sub(t.width(p))
-	t.widen(p, d)
+// shift moves the spans of l from one slot on to another.
+func (l *spanLeaf) shift(from, to int) {
+	copy(l.refs[to:], l.refs[from:l.n])
+	copy(l.ns[to:], l.ns[from:l.n])
+	copy(l.in[to:], l.in[from:l.n])
 }
 
 // roomy returns s with room for one more. A full slice is made twice as long, where append would make a large one a quarter longer
@@ -276,15 +324,16 @@ func (t *spanTree) newSpan(s span) int32 {
 	return int32(len(t.spans) - 1)
 }
 
-// open makes room at p and puts ref there, and leaves the sums above as they are.
-func (t *spanTree) open(p place, ref int32, w width) place {
+// open makes room at p and puts ref there, and leaves all widths as they are.
+func (t *spanTree) open(p place, ref int32, c counts) place {
 	if t.leaves[p.leaf].n == leafCap {
 		p = t.splitLeaf(p)
 	}
 	l := &t.leaves[p.leaf]
-	copy(l.refs[p.slot+1:], l.refs[p.slot:l.n])
-	copy(l.w[p.slot+1:], l.w[p.slot:l.n])
-	l.refs[p.slot], l.w[p.slot] = ref, w
+	if p.slot < int(l.n) {
+		l.shift(p.slot, p.slot+1)
+	}
+	l.refs[p.slot], l.ns[p.slot], l.in[p.slot] = ref, t.spans[ref].n, c
 	l.n++
 	t.spans[ref].leaf = p.leaf
 	return p
@@ -293,7 +342,6 @@ func (t *spanTree) open(p place, ref int32, w width) place {
 // splitLeaf moves the upper half of the full leaf of p to a new one, or nothing if p is the end of
 // the sequence, and returns where p is now.
 func (t *spanTree) splitLeaf(p place) place {
-	t.flush()
 	var fresh int32
 	if n := len(t.freeLeaves); n > 0 {
 		fresh = t.freeLeaves[n-1]
@@ -307,23 +355,35 @@ func (t *spanTree) splitLeaf(p place) place {
 	if p.slot == leafCap && old.next == none {
 		keep = leafCap
 	}
-	*l = spanLeaf{parent: old.parent, prev: p.leaf, next: old.next, n: leafCap - keep}
-	copy(l.refs[:], old.refs[keep:])
-	copy(l.w[:], old.w[keep:])
-	old.n, old.next = keep, fresh
+	*l = spanLeaf{parent: old.parent, prev: p.leaf, next: old.next}
+	old.next = fresh
 	if l.next != none {
 		t.leaves[l.next].prev = fresh
 	}
-	var moved width
-	for i := range l.refs[:l.n] {
-		t.spans[l.refs[i]].leaf = fresh
-		moved.add(l.w[i])
-	}
-	t.addSibling(p.leaf, fresh, moved, 0)
+	old.pour(t, keep, fresh)
+	t.addSibling(p.leaf, fresh, l.w, 0)
 	if p.slot > int(keep) || keep == leafCap {
 		return place{fresh, p.slot - int(keep)}
 	}
 	return p
+}
+
+// pour moves the spans of l from a slot on to the end of another leaf, and with them their width.
+func (l *spanLeaf) pour(t *spanTree, from, to int32) {
+	r := &t.leaves[to]
+	n := l.n - from
+	copy(r.refs[r.n:], l.refs[from:l.n])
+	copy(r.ns[r.n:], l.ns[from:l.n])
+	copy(r.in[r.n:], l.in[from:l.n])
+	var w width
+	for i := from; i < l.n; i++ {
+		t.spans[l.refs[i]].leaf = to
+		w.add(l.in[i].width(l.ns[i]))
+	}
+	l.n = from
+	r.n += n
+	l.w.sub(w)
+	r.w.add(w)
 }
 
 // parentOf and setParent see to leaves (level 0) and nodes alike.
@@ -360,8 +420,7 @@ func (t *spanTree) addSibling(left, fresh int32, moved width, level int) {
 	if up == none {
 		root := spanNode{parent: none, n: 2}
 		root.kids[0], root.kids[1] = left, fresh
-		root.w[0], root.w[1] = t.total, moved
-		root.w[0].sub(moved)
+		root.w[0], root.w[1] = t.below(left, level), moved
 		t.root = t.newNode(root)
 		t.height++
 		t.setParent(left, t.root, level)
@@ -373,10 +432,7 @@ func (t *spanTree) addSibling(left, fresh int32, moved width, level int) {
 		up = t.parentOf(left, level)
 	}
 	n := &t.nodes[up]
-	i := int32(0)
-	for n.kids[i] != left {
-		i++
-	}
+	i := n.find(left)
 	n.w[i].sub(moved)
 	i++
 	copy(n.kids[i+1:], n.kids[i:n.n])
@@ -384,6 +440,18 @@ func (t *spanTree) addSibling(left, fresh int32, moved width, level int) {
 	n.kids[i], n.w[i] = fresh, moved
 	n.n++
 	t.setParent(fresh, up, level)
+}
+
+// below returns how wide the parent of a leaf (level 0) or node takes it to be.
+func (t *spanTree) below(child int32, level int) (w width) {
+	if level == 0 {
+		return t.leaves[child].w
+	}
+	n := &t.nodes[child]
+	for i := range n.w[:n.n] {
+		w.add(n.w[i])
+	}
+	return w
 }
 
 // splitNode moves the upper half of a full node to a new one.
@@ -405,6 +473,8 @@ func (t *spanTree) splitNode(at int32, level int) {
 
 // dropLeaf takes an empty leaf out of a tree that has others.
 func (t *spanTree) dropLeaf(leaf int32) {
+	t.handUp(leaf)
+	t.finger.leaf = none
 	l := &t.leaves[leaf]
 	if l.prev != none {
 		t.leaves[l.prev].next = l.next
@@ -421,10 +491,7 @@ func (t *spanTree) dropLeaf(leaf int32) {
 // dropChild takes a child of no width out of a node, and the node out of the tree if that was its last.
 func (t *spanTree) dropChild(at, child int32) {
 	n := &t.nodes[at]
-	i := int32(0)
-	for n.kids[i] != child {
-		i++
-	}
+	i := n.find(child)
 	copy(n.kids[i:], n.kids[i+1:n.n])
 	copy(n.w[i:], n.w[i+1:n.n])
 	n.n--
@@ -442,25 +509,8 @@ func (t *spanTree) dropChild(at, child int32) {
 
 // joinNext moves the spans of the next leaf, a sibling, into leaf.
 func (t *spanTree) joinNext(leaf int32) {
-	l := &t.leaves[leaf]
-	from := l.next
-	r := &t.leaves[from]
-	var moved width
-	for i := range r.refs[:r.n] {
-		l.refs[l.n], l.w[l.n] = r.refs[i], r.w[i]
-		t.spans[r.refs[i]].leaf = leaf
-		moved.add(r.w[i])
-		l.n++
-	}
-	r.n = 0
-	n := &t.nodes[l.parent]
-	for i, kid := range n.kids[:n.n] {
-		switch kid {
-		case leaf:
-			n.w[i].add(moved)
-		case from:
-			n.w[i] = width{}
-		}
-	}
+	from := t.leaves[leaf].next
+	t.leaves[from].pour(t, 0, leaf)
+	t.handUp(leaf)
 	t.dropLeaf(from)
 }

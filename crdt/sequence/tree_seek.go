@@ -1,70 +1,157 @@
 package sequence
 
+// finger is a leaf, and how much comes before it.
+type finger struct {
+	leaf         int32 // none if there is no finger
+	seen, merged int32
+}
+
 // seek finds the span that holds position pos of the sequence some author saw, which must
 // be below total.seen. off is the position within the span; merged is the merged width
 // of all that comes before the span.
 func (t *spanTree) seek(position int) (p place, off, merged int) {
 	t.flush()
-	pos, sum := int32(position), int32(0)
-	at := t.root
-	for h := t.height; h > 0; h-- {
-		n := &t.nodes[at]
-		i := 0
-		for pos >= n.w[i].seen {
-			pos -= n.w[i].seen
-			sum += n.w[i].merged
-			i++
-		}
-		at = n.kids[i]
-	}
-	l := &t.leaves[at]
-	i := 0
-	for pos >= l.w[i].seen {
-		pos -= l.w[i].seen
-		sum += l.w[i].merged
-		i++
-	}
-	return place{at, i}, int(pos), int(sum)
+	return t.from(t.descend(int32(position)), int32(position))
 }
 
-// seekBy is seek for another of the sequences: the one that count gives the width in.
-func (t *spanTree) seekBy(count func(w *width) int32, position int) (p place, off int) {
+// fingerReach is how many leaves away from its finger a tree looks for a position before it starts at the root.
+const fingerReach = 4
+
+// seekNear is seek, and leaves a finger where it arrives. The next call finds what is not far from there without a look at the nodes, or a need for
+// them to be true.
+func (t *spanTree) seekNear(position int) (p place, off, merged int) {
+	pos := int32(position)
+	f := t.finger
+	for left := fingerReach; ; left-- {
+		if left == 0 || f.leaf == none {
+			t.flush()
+			f = t.descend(pos)
+			break
+		}
+		l := &t.leaves[f.leaf]
+		if pos < f.seen {
+			if f.leaf = l.prev; f.leaf != none {
+				l = &t.leaves[f.leaf]
+				f.seen -= l.w.seen
+				f.merged -= l.w.merged
+			}
+			continue
+		}
+		if pos < f.seen+l.w.seen {
+			break
+		}
+		f.leaf = l.next
+		f.seen += l.w.seen
+		f.merged += l.w.merged
+	}
+	t.finger = f
+	return t.from(f, pos)
+}
+
+// descend finds the leaf that holds a position of the seen sequence.
+func (t *spanTree) descend(pos int32) finger {
+	f := finger{leaf: t.root}
+	for h := t.height; h > 0; h-- {
+		n := &t.nodes[f.leaf]
+		i := 0
+		for pos >= f.seen+n.w[i].seen {
+			f.seen += n.w[i].seen
+			f.merged += n.w[i].merged
+			i++
+		}
+		f.leaf = n.kids[i]
+	}
+	return f
+}
+
+// from finds the span that holds a position of the seen sequence in a leaf.
+func (t *spanTree) from(f finger, pos int32) (p place, off, merged int) {
+	slot, in, before := t.leaves[f.leaf].seek(pos - f.seen)
+	return place{f.leaf, slot}, int(in), int(f.merged + before)
+}
+
+// nextSeen returns the place of the first span after p that the author sees, and the merged width of all between the two, and
+// false if there is none near.
+func (t *spanTree) nextSeen(p place) (q place, merged int, ok bool) {
+	q = place{p.leaf, p.slot + 1}
+	sum := int32(0)
+	for range fingerReach {
+		l := &t.leaves[q.leaf]
+		for ; q.slot < int(l.n); q.slot++ {
+			c := l.in[q.slot]
+			if c&inSeen != 0 {
+				return q, int(sum), true
+			}
+			if c&inMerged != 0 {
+				sum += l.ns[q.slot]
+			}
+		}
+		if l.next == none {
+			break
+		}
+		q = place{l.next, 0}
+	}
+	return q, 0, false
+}
+
+// seek is spanTree.seek within a leaf.
+func (l *spanLeaf) seek(pos int32) (slot int, off, merged int32) {
+	for i, n := range l.ns {
+		c := l.in[i]
+		seen := n & -int32(c&inSeen)
+		if pos < seen {
+			return i, pos, merged
+		}
+		pos -= seen
+		merged += n & -int32(c&inMerged>>1)
+	}
+	panic("sequence: position is not in its leaf")
+}
+
+// seekIn is seek for another of the sequences.
+func (t *spanTree) seekIn(c counts, position int) (p place, off int) {
 	t.flush()
 	pos := int32(position)
 	at := t.root
 	for h := t.height; h > 0; h-- {
 		n := &t.nodes[at]
 		i := 0
-		for c := count(&n.w[i]); pos >= c; c = count(&n.w[i]) {
-			pos -= c
+		for w := n.w[i].in(c); pos >= w; w = n.w[i].in(c) {
+			pos -= w
 			i++
 		}
 		at = n.kids[i]
 	}
 	l := &t.leaves[at]
 	i := 0
-	for c := count(&l.w[i]); pos >= c; c = count(&l.w[i]) {
-		pos -= c
-		i++
+	for ; l.in[i]&c == 0 || pos >= l.ns[i]; i++ {
+		if l.in[i]&c != 0 {
+			pos -= l.ns[i]
+		}
 	}
 	return place{at, i}, int(pos)
 }
 
 // known returns the first place from p on, settled, of a span that the author knows, or else the end.
 func (t *spanTree) known(p place) place {
-	for l := &t.leaves[p.leaf]; p.slot < int(l.n); p.slot++ {
-		if l.w[p.slot].known > 0 {
+	for range 2 {
+		l := &t.leaves[p.leaf]
+		for ; p.slot < int(l.n); p.slot++ {
+			if l.in[p.slot]&inKnown != 0 {
+				return p
+			}
+		}
+		if l.next == none {
 			return p
 		}
+		p = place{l.next, 0}
 	}
 	t.flush()
-	child, up, level := p.leaf, t.leaves[p.leaf].parent, 0
+	child, level := t.leaves[p.leaf].prev, 0
+	up := t.leaves[child].parent
 	for up != none {
 		n := &t.nodes[up]
-		i := int32(0)
-		for n.kids[i] != child {
-			i++
-		}
+		i := n.find(child)
 		for i++; i < n.n; i++ {
 			if n.w[i].known > 0 {
 				return t.firstKnown(n.kids[i], level)
@@ -93,7 +180,7 @@ func (t *spanTree) firstKnown(at int32, level int) place {
 	}
 	l := &t.leaves[at]
 	i := 0
-	for l.w[i].known == 0 {
+	for l.in[i]&inKnown == 0 {
 		i++
 	}
 	return place{at, i}
@@ -105,7 +192,7 @@ func (t *spanTree) before(p place) width {
 	var sum width
 	l := &t.leaves[p.leaf]
 	for i := range p.slot {
-		sum.add(l.w[i])
+		sum.add(l.in[i].width(l.ns[i]))
 	}
 	child, up := p.leaf, l.parent
 	for up != none {

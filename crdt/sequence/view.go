@@ -41,7 +41,7 @@ func (s *Sequence) Resolve(g *causal.Graph, lacks []causal.Span, pos int, right 
 		return s.length
 	}
 	p, off, now := t.tree.seek(pos)
-	if t.tree.width(p).merged == 0 {
+	if !t.stands(p) {
 		return now
 	}
 	if !right {
