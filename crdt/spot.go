@@ -84,31 +84,47 @@ func (sp *spot) move(s *State, path Path) bool {
 // take applies g, if it is just one op at the spot and nobody asks what happens: it is read and played at once, which takes
 // half the time of decoding an op and looking for its place. It reports whether it did.
 func (sp *spot) take(ps *pass, g *Group) bool {
+	if sp.enc == nil || g.Slice != sp.path[0].Key {
+		return false
+	}
+	op, ok := sp.read(g.Ops, g.Len)
+	if ok {
+		sp.play(ps, &op)
+	}
+	return ok
+}
+
+// read reads ops, encoded, of n dots, if that is one op at the spot, which has an enc.
+func (sp *spot) read(ops []byte, n int) (op typedOp, ok bool) {
 	at := 3 + len(sp.enc)
-	b := g.Ops
-	if sp.enc == nil || len(b) <= at || int(b[2]) != g.Len || g.Len >= 0x80 || g.Slice != sp.path[0].Key || string(b[3:at]) != string(sp.enc) {
-		return false
+	if len(ops) <= at || int(ops[2]) != n || n >= 0x80 || string(ops[3:at]) != string(sp.enc) {
+		return op, false
 	}
-	pos, rest, ok := readUint(b[at:])
+	pos, rest, ok := readUint(ops[at:])
 	if !ok || pos > MaxPosition {
-		return false
+		return op, false
 	}
-	switch uint16(b[0])<<8 | uint16(b[1]) {
+	op.size, op.pos = n, int(pos)
+	switch uint16(ops[0])<<8 | uint16(ops[1]) {
 	case insertHead:
-		text, rest, ok := readStr(rest)
-		if !ok || len(rest) > 0 || utf8.RuneCount(text) != g.Len {
-			return false
+		if op.raw, rest, ok = readStr(rest); !ok || utf8.RuneCount(op.raw) != n {
+			return op, false
 		}
-		sp.insert(ps, int(pos), g.Len, string(text))
 	case deleteHead:
-		if len(rest) > 0 {
-			return false
-		}
-		sp.delete(ps, int(pos), g.Len)
+		op.kind = typeDelete
 	default:
-		return false
+		return op, false
 	}
-	return true
+	return op, len(rest) == 0
+}
+
+// play applies an op that was read.
+func (sp *spot) play(ps *pass, op *typedOp) {
+	if op.kind == typeInsert {
+		sp.insert(ps, op.pos, op.size, string(op.raw))
+	} else {
+		sp.delete(ps, op.pos, op.size)
+	}
 }
 
 // appendOp appends the encoding of an op at the spot, which has an enc, that was put off.

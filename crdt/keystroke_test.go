@@ -1,0 +1,192 @@
+package crdt_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/atollsync/atoll/crdt"
+)
+
+// standIn signs and verifies with a hash in place of a signature.
+func standIn(d crdt.Device, msg []byte) (sig [64]byte) {
+	sum := sha256.Sum256(append(bytes.Clone(msg), d[:]...))
+	copy(sig[:], sum[:])
+	return sig
+}
+
+func verifyStandIn(d crdt.Device, msg, sig []byte) bool {
+	want := standIn(d, msg)
+	return bytes.Equal(want[:], sig)
+}
+
+// takeEncoded takes in an encoded batch as a Batch.
+func (l *live) takeEncoded(encoded []byte, verify crdt.Verify) error {
+	decoded, err := crdt.DecodeBatch(encoded)
+	if err != nil {
+		return err
+	}
+	checked, err := l.chains.Check(decoded, verify)
+	if err != nil {
+		return err
+	}
+	l.state.ApplyAll(l.chains.Add(checked))
+	return nil
+}
+
+// differs says in what l and other are not the same, if they are not.
+func (l *live) differs(other *live) string {
+	switch {
+	case l.chains.Digest() != other.chains.Digest() || l.chains.Len() != other.chains.Len() || l.chains.Graph().Len() != other.chains.Graph().Len():
+		return "the chains"
+	case l.state.Digest() != other.state.Digest():
+		return "the states"
+	}
+	for lv := range l.chains.Graph().Len() {
+		at := l.chains.ChangeAt(lv)
+		if at != other.chains.ChangeAt(lv) {
+			return "what is known of a change"
+		}
+		hash, ok := l.chains.HashAt(at.Dot)
+		if hashToo, okToo := other.chains.HashAt(at.Dot); hash != hashToo || ok != okToo {
+			return "a hash"
+		}
+		sig, ok := l.chains.Signature(at.Dot)
+		if sigToo, okToo := other.chains.Signature(at.Dot); sig != sigToo || ok != okToo {
+			return "a signature"
+		}
+	}
+	return ""
+}
+
+// TestTakeKeystroke takes in what two people type, each change a batch, some of them damaged, repeated or not signed: as Batches,
+// and with TakeKeystroke wherever it will.
+func TestTakeKeystroke(t *testing.T) {
+	taken, refused, forged := 0, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		writers := [2]*live{newLive(), newLive()}
+		short, long := newLive(), newLive()
+		var verify crdt.Verify
+		if rapid.Bool().Draw(t, "verified") {
+			verify = verifyStandIn
+		}
+		take := func(encoded []byte) bool {
+			before := short.chains.Len()
+			ok := short.state.TakeKeystroke(encoded, verify)
+			if !ok {
+				if short.chains.Len() != before {
+					t.Fatal("what was not taken is held")
+				}
+				refused++
+				ok = short.takeEncoded(encoded, verify) == nil
+			} else {
+				taken++
+			}
+			if err := long.takeEncoded(encoded, verify); ok != (err == nil) {
+				t.Fatalf("%x is taken: %t; but as a batch: %v", encoded, ok, err)
+			}
+			return ok
+		}
+		who := 0
+		for i := range rapid.IntRange(1, 60).Draw(t, "changes") {
+			if rapid.IntRange(0, 9).Draw(t, "other") == 0 {
+				who = 1 - who
+			}
+			w := writers[who]
+			tx := w.state.BeginQuietly(agent(who), rapid.Int64Range(1, 500).Draw(t, "time")+int64(i))
+			drawWrites(t)(tx)
+			a, _, ok, err := tx.Commit()
+			if !ok || err != nil {
+				continue
+			}
+			if rapid.IntRange(0, 9).Draw(t, "unsigned") > 0 {
+				w.chains.AddSignature(crdt.Signature{Dot: a.Dot(), Sig: standIn(a.Actor.Device, crdt.SigningBytes(a.Hash))})
+			}
+			encoded := w.chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+			if rapid.IntRange(0, 2).Draw(t, "damage") == 0 {
+				bad := bytes.Clone(encoded)
+				bad[rapid.IntRange(0, len(bad)-1).Draw(t, "at")] += byte(rapid.IntRange(1, 255).Draw(t, "by"))
+				if take(bad) {
+					forged++ // a change that nobody made, but a good one; what follows does not go on from it
+					break
+				}
+			}
+			if !take(encoded) {
+				break // not signed
+			}
+			if rapid.IntRange(0, 9).Draw(t, "again") == 0 {
+				take(encoded)
+			}
+			if rapid.IntRange(0, 5).Draw(t, "meet") == 0 {
+				encoded := w.chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+				_ = writers[1-who].takeEncoded(encoded, nil) // it may lack what came before
+			}
+		}
+		if what := short.differs(long); what != "" {
+			t.Fatalf("%s differ", what)
+		}
+	})
+	if !t.Failed() && (taken < 100 || refused < 100 || forged == 0) {
+		t.Errorf("%d batches were taken, %d not, %d were forged", taken, refused, forged)
+	}
+}
+
+// TestTakeKeystrokeSession takes in a recorded session: nearly all of it is keystrokes.
+func TestTakeKeystrokeSession(t *testing.T) {
+	session := recorded(t, "automerge-paper")
+	author, short, long := newLive(), newLive(), newLive()
+	refused := 0
+	patches := session.Patches()[:20_000]
+	for i, p := range patches {
+		tx := author.state.BeginQuietly(agent(0), int64(i))
+		write(tx.Text("text"), &p)
+		a, _, _, err := tx.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoded := author.chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+		if !short.state.TakeKeystroke(encoded, nil) {
+			refused++
+			if err := short.takeEncoded(encoded, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := long.takeEncoded(encoded, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if what := short.differs(long); what != "" {
+		t.Fatalf("%s differ", what)
+	}
+	if refused > 10 {
+		t.Errorf("%d of %d keystrokes were not taken", refused, len(patches))
+	}
+}
+
+// BenchmarkTakeKeystroke takes in a recorded session, each edit a batch.
+func BenchmarkTakeKeystroke(b *testing.B) {
+	session := recorded(b, "automerge-paper")
+	written := typed(b, session.Patches(), (*crdt.State).BeginQuietly)
+	var all []byte
+	ends := make([]int, 0, len(written.log))
+	for i := range written.log {
+		all = written.chains.BatchOf(written.log[i : i+1]).AppendTo(all)
+		ends = append(ends, len(all))
+	}
+	measure(b, len(ends), func() {
+		l := newLive()
+		from := 0
+		for _, to := range ends {
+			encoded := all[from:to]
+			from = to
+			if !l.state.TakeKeystroke(encoded, nil) {
+				if err := l.takeEncoded(encoded, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		l.check(b, session.EndContent)
+	})
+}
