@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
@@ -81,6 +82,7 @@ func (c *Chains) Add(k *Checked) *Added {
 	} else {
 		out.parts = out.one[:0]
 	}
+	c.reserve()
 	out.n, out.span = k.changes, causal.Span{Start: k.base, End: k.base}
 	from := 0
 	for i := range k.links {
@@ -105,6 +107,20 @@ func (c *Chains) Add(k *Checked) *Added {
 	}
 	c.checker.begin(c, nil)
 	return out
+}
+
+// reserve makes room for the actors of the batch that was checked last, if many are new.
+func (c *Chains) reserve() {
+	n := 0
+	for i := range c.checker.actors {
+		if c.checker.actors[i].held == 0 {
+			n++
+		}
+	}
+	if n > fewActors {
+		c.graph.Reserve(n)
+		c.chains, c.order = slices.Grow(c.chains, n), slices.Grow(c.order, n)
+	}
 }
 
 // AddUnhashed adds b to c without computing or comparing a hash, for one who only wants to read what an archive of their own shows:

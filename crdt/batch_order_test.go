@@ -36,7 +36,7 @@ func TestOrdered(t *testing.T) {
 			t.Fatal("digests differ")
 		}
 	})
-	if changed == 0 {
+	if changed == 0 && !testing.Short() {
 		t.Error("no batch was put in another order")
 	}
 }

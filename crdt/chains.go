@@ -282,18 +282,17 @@ func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, pa
 
 // arrange gives actors who are new since it was last called their places in c.order: a few one by one, a crowd all at once.
 func (c *Chains) arrange() {
-	compare := func(i causal.ActorIndex, a causal.Actor) int { return c.graph.Actor(i).Compare(a) }
 	few := len(c.chains)-len(c.order) <= 16
 	for len(c.order) < len(c.chains) {
 		ai := causal.ActorIndex(len(c.order))
 		at := len(c.order)
 		if few {
-			at, _ = slices.BinarySearchFunc(c.order, c.graph.Actor(ai), compare)
+			at, _ = slices.BinarySearchFunc(c.order, ai, c.graph.CompareActors)
 		}
 		c.order = slices.Insert(c.order, at, ai)
 	}
 	if !few {
-		slices.SortFunc(c.order, func(i, j causal.ActorIndex) int { return compare(i, c.graph.Actor(j)) })
+		slices.SortFunc(c.order, c.graph.CompareActors)
 	}
 }
 

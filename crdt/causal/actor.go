@@ -3,6 +3,7 @@ package causal
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -38,11 +39,13 @@ type Actor struct {
 
 // Compare orders actors by device, then nonce. Ties between concurrent
 // operations are broken in this order.
-func (a Actor) Compare(b Actor) int {
-	if c := bytes.Compare(a.Device[:], b.Device[:]); c != 0 {
-		return c
+func (a Actor) Compare(b Actor) int { return a.compare(&b) }
+
+func (a *Actor) compare(b *Actor) int {
+	if a.Device != b.Device {
+		return a.Device.Compare(b.Device)
 	}
-	return bytes.Compare(a.Nonce[:], b.Nonce[:])
+	return cmp.Compare(binary.BigEndian.Uint64(a.Nonce[:]), binary.BigEndian.Uint64(b.Nonce[:]))
 }
 
 // IsZero reports whether a names no actor.

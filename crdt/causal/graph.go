@@ -80,6 +80,19 @@ func (g *Graph) Actors() []Actor { return g.actors }
 // Actor returns the actor with index i.
 func (g *Graph) Actor(i ActorIndex) Actor { return g.actors[i] }
 
+// CompareActors orders actors of the graph as Actor.Compare does.
+func (g *Graph) CompareActors(i, j ActorIndex) int { return g.actors[i].compare(&g.actors[j]) }
+
+// Reserve makes room for n more actors, and as many runs.
+func (g *Graph) Reserve(n int) {
+	if g.index == nil {
+		g.index = make(map[Actor]ActorIndex, n)
+	}
+	g.actors, g.byActor = slices.Grow(g.actors, n), slices.Grow(g.byActor, n)
+	g.runs, g.heads = slices.Grow(g.runs, n), slices.Grow(g.heads, n)
+	g.parents, g.parentRuns = slices.Grow(g.parents, n), slices.Grow(g.parentRuns, n)
+}
+
 // fewActors is the number up to which actors are found by looking at each, which is faster than to hash one.
 const fewActors = 4
 
@@ -286,7 +299,7 @@ func (g *Graph) CompareDots(a, b LV) int {
 	if i == j || planted.Is(planted.TieByArrival) {
 		return cmp.Compare(a, b) // as their seqs
 	}
-	return g.actors[i].Compare(g.actors[j])
+	return g.CompareActors(i, j)
 }
 
 // Dot returns the dot of lv, which must be in the graph.

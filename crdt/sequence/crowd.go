@@ -24,9 +24,11 @@ type siblings struct{ left, right causal.LV }
 // Invariant: no stretch is empty; all spans of the tracker with these origins are members.
 type crowd struct{ stretches [][]member }
 
+// member is a span with the op that inserted it and who made that.
 type member struct {
-	dot causal.Dot
-	ref int32
+	lv    causal.LV
+	ref   int32
+	actor causal.ActorIndex
 }
 
 // gather makes a crowd of the spans between at and end that have the given origins: all there are, since the author of
@@ -36,7 +38,8 @@ func (t *tracker) gather(g *causal.Graph, at, end place, left, right causal.LV) 
 	for q := at; q != end; q = t.tree.after(q) {
 		ref := t.tree.ref(q)
 		if o := &t.origins[ref]; o.left == left && o.right == right {
-			c.add(member{g.Dot(t.tree.spans[ref].id), ref})
+			lv := t.tree.spans[ref].id
+			c.add(g, c.find(g, lv), lv, ref)
 		}
 	}
 	if t.crowds == nil {
@@ -46,34 +49,52 @@ func (t *tracker) gather(g *causal.Graph, at, end place, left, right causal.LV) 
 	return c
 }
 
-// find returns the index of the stretch, and of the place in it, where a dot is or would be.
-func (c *crowd) find(d causal.Dot) (i, j int) {
-	i = max(0, sort.Search(len(c.stretches), func(i int) bool { return c.stretches[i][0].dot.Compare(d) > 0 })-1)
-	if i < len(c.stretches) {
-		s := c.stretches[i]
-		j = sort.Search(len(s), func(j int) bool { return s[j].dot.Compare(d) >= 0 })
+// seat is where a member is, or would be, in a crowd.
+type seat struct{ i, j int }
+
+// find returns the seat of lv.
+func (c *crowd) find(g *causal.Graph, lv causal.LV) seat {
+	actor := g.ActorOf(lv)
+	before := func(m *member) bool {
+		if m.actor != actor {
+			if c := g.CompareActors(m.actor, actor); c != 0 {
+				return c < 0
+			}
+		}
+		return g.CompareDots(m.lv, lv) < 0
 	}
-	return i, j
+	i := max(0, sort.Search(len(c.stretches), func(i int) bool { return !before(&c.stretches[i][0]) })-1)
+	if i == len(c.stretches) {
+		return seat{i, 0}
+	}
+	s := c.stretches[i]
+	return seat{i, sort.Search(len(s), func(j int) bool { return !before(&s[j]) })}
 }
 
-// before returns the last member with a dot below d, none if there is none.
-func (c *crowd) before(d causal.Dot) int32 {
-	if i, j := c.find(d); j > 0 {
-		return c.stretches[i][j-1].ref
+// around returns the members before and after a seat that is not taken, none where there is none.
+func (c *crowd) around(s seat) (before, after int32) {
+	before, after = none, none
+	if s.j > 0 {
+		before = c.stretches[s.i][s.j-1].ref
 	}
-	return none
+	switch {
+	case s.i < len(c.stretches) && s.j < len(c.stretches[s.i]):
+		after = c.stretches[s.i][s.j].ref
+	case s.i+1 < len(c.stretches):
+		after = c.stretches[s.i+1][0].ref
+	}
+	return before, after
 }
 
-// add adds a member.
-func (c *crowd) add(m member) {
-	i, j := c.find(m.dot)
+// add adds a member at its seat.
+func (c *crowd) add(g *causal.Graph, at seat, lv causal.LV, ref int32) {
 	if len(c.stretches) == 0 {
-		c.stretches = append(c.stretches, nil)
+		c.stretches = append(c.stretches, make([]member, 0, crowdCap))
 	}
-	s := slices.Insert(c.stretches[i], j, m)
+	s := slices.Insert(c.stretches[at.i], at.j, member{lv, ref, g.ActorOf(lv)})
 	if len(s) == crowdCap {
-		c.stretches = slices.Insert(c.stretches, i+1, append(make([]member, 0, crowdCap), s[crowdCap/2:]...))
+		c.stretches = slices.Insert(c.stretches, at.i+1, append(make([]member, 0, crowdCap), s[crowdCap/2:]...))
 		s = s[:crowdCap/2]
 	}
-	c.stretches[i] = s
+	c.stretches[at.i] = s
 }

@@ -190,6 +190,11 @@ func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left 
 	// What stands last there decides it where it is no later than the new ones among its siblings, or
 	// lies outside the right origin's left children: as when prepending, or in the order of dots.
 	among := t.crowds[siblings{left, right}]
+	var own seat
+	next := none // among, the sibling that comes after the new ones
+	if among != nil {
+		own = among.find(g, lv)
+	}
 	if q, ok := t.last(g, lv, at, end, left, right); ok {
 		w := t.tree.total
 		if t.tree.valid(end) {
@@ -197,13 +202,14 @@ func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left 
 		}
 		ref := t.add(q, lv, n, left, right)
 		if among != nil {
-			among.add(member{g.Dot(lv), ref})
+			among.add(g, own, lv, ref)
 		}
 		return int(w.merged), ref
 	}
 	from, met, scanning := at, 0, false
 	if among != nil {
-		if prev := among.before(g.Dot(lv)); prev != none {
+		var prev int32
+		if prev, next = among.around(own); prev != none {
 			from = t.tree.at(prev)
 			merged = int(t.tree.before(from).merged)
 		}
@@ -215,7 +221,9 @@ scan:
 		o := &t.origins[ref]
 		if o.left == left {
 			switch c := t.compareRight(o.right, right); {
-			case c == 0 && g.CompareDots(lv, t.tree.spans[ref].id) < 0:
+			case c == 0 && among != nil && ref != next:
+				scanning = false
+			case c == 0 && (among != nil || g.CompareDots(lv, t.tree.spans[ref].id) < 0):
 				break scan
 			default:
 				scanning = c < 0
@@ -235,10 +243,11 @@ scan:
 	}
 	if met > crowdFrom && among == nil {
 		among = t.gather(g, at, end, left, right)
+		own = among.find(g, lv)
 	}
 	ref := t.add(p, lv, n, left, right)
 	if among != nil {
-		among.add(member{g.Dot(lv), ref})
+		among.add(g, own, lv, ref)
 	}
 	return merged, ref
 }
