@@ -187,7 +187,7 @@ func (l *TxList) Move(from, to int) {
 	case from < 0 || to < 0 || from >= n || to >= n:
 		l.tx.fail(fmt.Errorf("%w: move in %s from %d to %d of %d", ErrRange, l.at, from, to, n))
 	case from != to:
-		elem := c.elements.At(from)
+		elem := c.elements.Reach(from)
 		if path, ok := l.tx.enter(l.at, ClassWrite); ok {
 			l.tx.doLater(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: l.tx.s.dot(elem), Pos: to})
 		}

@@ -50,7 +50,7 @@ func (e *Elements) gap(pos int, lv causal.LV) (p place, joins bool) {
 	if pos == 0 {
 		return place{t.first, 0}, false
 	}
-	p, off, _ := t.seek(pos - 1)
+	p, off, _ := t.seekNear(pos - 1)
 	s := &t.spans[t.ref(p)]
 	if off++; off < int(s.n) {
 		return e.split(p, off), false
@@ -74,7 +74,7 @@ func (e *Elements) Move(from, to int) {
 		panic(fmt.Sprintf("sequence: move from %d to %d of a list of %d", from, to, n))
 	}
 	t := &e.tree
-	p, off, _ := t.seek(from)
+	p, off, _ := t.seekNear(from)
 	ref := t.ref(p)
 	lv := t.spans[ref].id + causal.LV(off)
 	defer t.flush()
@@ -152,7 +152,7 @@ func (e *Elements) Delete(pos, n int, gone []causal.Span) []causal.Span {
 	first := len(gone)
 	left := none // the span that may join what comes after those deleted
 	for n > 0 {
-		p, off, _ := t.seek(pos)
+		p, off, _ := t.seekNear(pos)
 		if before := t.prior(p); len(gone) == first && off == 0 && t.valid(before) {
 			left = t.ref(before)
 		}
@@ -175,11 +175,23 @@ func (e *Elements) Delete(pos, n int, gone []causal.Span) []causal.Span {
 
 // At returns the element at pos, 0 <= pos < Len().
 func (e *Elements) At(pos int) causal.LV {
+	e.expect(pos)
+	p, off, _ := e.tree.seek(pos)
+	return e.tree.spans[e.tree.ref(p)].id + causal.LV(off)
+}
+
+// Reach is At for whoever edits e, and is about to do so there: it spares looking for the place again.
+func (e *Elements) Reach(pos int) causal.LV {
+	e.expect(pos)
+	p, off, _ := e.tree.seekNear(pos)
+	return e.tree.spans[e.tree.ref(p)].id + causal.LV(off)
+}
+
+// expect panics unless there is an element at pos.
+func (e *Elements) expect(pos int) {
 	if pos < 0 || pos >= e.Len() {
 		panic(fmt.Sprintf("sequence: element %d of a list of %d", pos, e.Len()))
 	}
-	p, off, _ := e.tree.seek(pos)
-	return e.tree.spans[e.tree.ref(p)].id + causal.LV(off)
 }
 
 // Index returns the position of lv, and false if lv is no element of e.
@@ -189,7 +201,7 @@ func (e *Elements) Index(lv causal.LV) (int, bool) {
 	if !ok || lv >= t.spans[ref].end() {
 		return 0, false
 	}
-	return int(t.before(t.at(ref)).seen) + int(lv-t.spans[ref].id), true
+	return t.seenBefore(t.at(ref)) + int(lv-t.spans[ref].id), true
 }
 
 // Spans calls yield with the elements in order, as spans of consecutive names,

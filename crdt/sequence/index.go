@@ -28,32 +28,32 @@ type idChunk struct {
 // chunk returns the number of the chunk that holds the greatest key not above id, -1 if
 // all keys are above it.
 func (x *idIndex) chunk(id causal.LV) int {
-	if n := len(x.firsts); n > 0 && x.firsts[n-1] <= id {
+	n := len(x.firsts)
+	if n == 0 || id < x.firsts[0] {
+		return -1
+	}
+	if x.firsts[n-1] <= id {
 		return n - 1
 	}
-	lo, hi := 0, len(x.firsts) // firsts before lo are not above id, those from hi on are
-	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); x.firsts[mid] <= id {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo - 1
+	return below(x.firsts, id)
 }
 
 // slot returns the slot of the greatest key not above id.
 func (c *idChunk) slot(id causal.LV) int {
-	if c.keys[c.n-1] <= id {
-		return c.n - 1
+	if n := c.n; c.keys[n-1] <= id {
+		return n - 1
 	}
-	lo, hi := 0, c.n-1 // keys[lo] <= id < keys[hi]
-	for lo+1 < hi {
-		if mid := (lo + hi) >> 1; c.keys[mid] <= id {
-			lo = mid
-		} else {
-			hi = mid
-		}
+	return below(c.keys[:c.n], id)
+}
+
+// below returns the index of the greatest key not above id, which the first one is not. Keys are not below 0. It
+// halves without a branch, of which every other one would be guessed wrong.
+func below(keys []causal.LV, id causal.LV) int {
+	lo := 0
+	for n := len(keys); n > 1; { // keys[lo] <= id < keys[lo+n]
+		half := n >> 1
+		lo += half & int((keys[lo+half]-id-1)>>63)
+		n -= half
 	}
 	return lo
 }

@@ -8,8 +8,8 @@ import (
 
 // leafCap and nodeCap are the fan-outs of a spanTree, chosen by measurement.
 const (
-	leafCap = 24
-	nodeCap = 16
+	leafCap = 32
+	nodeCap = 32
 )
 
 // none stands for the absence of a leaf, node or item.

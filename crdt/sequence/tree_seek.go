@@ -205,6 +205,26 @@ func (t *spanTree) before(p place) width {
 	return sum
 }
 
+// seenBefore is before for the sequence some author saw alone. It needs all widths to be true.
+func (t *spanTree) seenBefore(p place) int {
+	l := &t.leaves[p.leaf]
+	sum := int32(0)
+	for i, n := range l.ns[:p.slot] {
+		sum += n & -int32(l.in[i]&inSeen)
+	}
+	if p.leaf == t.finger.leaf {
+		return int(t.finger.seen + sum)
+	}
+	for child, up := p.leaf, l.parent; up != none; {
+		n := &t.nodes[up]
+		for i := 0; n.kids[i] != child; i++ {
+			sum += n.w[i].seen
+		}
+		child, up = up, n.parent
+	}
+	return int(sum)
+}
+
 // compare orders spans by document order.
 func (t *spanTree) compare(a, b int32) int {
 	if a == b {
