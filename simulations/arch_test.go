@@ -33,6 +33,7 @@ var layers = map[string][]string{
 	"peer":                {"crdt", "crdt/causal", "peer/replica", "storage"},
 	"simulations":         {"crdt", "crdt/causal", "crdt/oracle", "crdt/sessions", "internal/planted", "peer/replica", "storage"},
 	"simulations/report":  {"crdt", "crdt/causal", "simulations"},
+	"simulations/model":   {},
 	// crdt/sequence for its rope alone, which benchmarks measure everything else against.
 	"cmd/atoll": {"crdt", "crdt/causal", "crdt/sequence", "peer", "storage", "simulations", "simulations/report"},
 }
