@@ -40,10 +40,10 @@ type Graph struct {
 	runs    []run
 	byActor [][]int32 // indexes into runs, per actor, in seq order
 	heads   []LV      // ascending
-	// The parents of all runs, one run's after another's, and the indexes of the runs they lie in.
-	parents    []LV
-	parentRuns []int32
-	room       []LV // for the parents of the run that Add adds
+	// The parents of all runs, one run's after another's, and the stretches they lie in: see stretchOf.
+	parents         []LV
+	parentStretches []int32
+	room            []LV // for the parents of the run that Add adds
 }
 
 // run is a Run as the graph keeps it.
@@ -62,13 +62,22 @@ func (g *Graph) Len() LV {
 	return g.runs[len(g.runs)-1].End
 }
 
-// parentsOf returns where the parents of run i lie in parents and parentRuns.
+// parentsOf returns where the parents of run i lie in parents and parentStretches.
 func (g *Graph) parentsOf(i int) (lo, hi int) {
 	lo, hi = int(g.runs[i].parents), len(g.parents)
 	if i+1 < len(g.runs) {
 		hi = int(g.runs[i+1].parents)
 	}
 	return lo, hi
+}
+
+// stretchOf returns the index of the first run of the stretch that run i lies in: runs, of whatever actors, each of which saw the last op of the
+// one before it and so all of that one, and nothing else. People who take turns make many runs, and few stretches.
+func (g *Graph) stretchOf(i int) int32 {
+	if lo, hi := g.parentsOf(i); hi-lo == 1 && g.parents[lo] == g.runs[i].Start-1 {
+		return g.parentStretches[lo]
+	}
+	return int32(i)
 }
 
 // Heads returns the ops without successors, ascending. Read-only until the next Add.
@@ -90,7 +99,7 @@ func (g *Graph) Reserve(n int) {
 	}
 	g.actors, g.byActor = slices.Grow(g.actors, n), slices.Grow(g.byActor, n)
 	g.runs, g.heads = slices.Grow(g.runs, n), slices.Grow(g.heads, n)
-	g.parents, g.parentRuns = slices.Grow(g.parents, n), slices.Grow(g.parentRuns, n)
+	g.parents, g.parentStretches = slices.Grow(g.parents, n), slices.Grow(g.parentStretches, n)
 }
 
 // fewActors is the number up to which actors are found by looking at each, which is faster than to hash one.
@@ -193,9 +202,9 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 	} else {
 		r := run{Span: span, seq: seq, actor: ai, parents: uint32(len(g.parents))}
 		for _, p := range parents {
-			g.parents = append(g.parents, p)
-			g.parentRuns = append(g.parentRuns, int32(g.runIndex(p)))
+			g.parentStretches = append(g.parentStretches, g.stretchOf(g.runIndex(p)))
 		}
+		g.parents = append(g.parents, parents...)
 		g.byActor[ai] = append(g.byActor[ai], int32(len(g.runs)))
 		g.runs = append(g.runs, r)
 	}

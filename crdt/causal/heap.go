@@ -1,10 +1,10 @@
 package causal
 
-// met is an op met on a walk down a graph: its run, and what is known of it.
+// met is an op met on a walk down a graph: its stretch, and what is known of it.
 type met struct {
-	lv    LV
-	run   int32
-	flags uint8
+	lv      LV
+	stretch int32
+	flags   uint8
 }
 
 // metHeap is a binary heap of what is still to be visited, the greatest op on top. Its methods return the heap as
@@ -53,9 +53,9 @@ func (h metHeap) pop() metHeap {
 	return h
 }
 
-// skip takes out what lies in run i, which is on top.
+// skip takes out what lies in the stretch that starts with run i, which is on top.
 func (h metHeap) skip(i int32) metHeap {
-	for len(h) > 0 && h[0].run == i {
+	for len(h) > 0 && h[0].stretch == i {
 		h = h.pop()
 	}
 	return h

@@ -282,7 +282,7 @@ func (p *Progress) near(g *Graph, parents []LV) int {
 		if lo == hi {
 			break
 		}
-		i = int(g.parentRuns[hi-1])
+		i = g.runIndex(g.parents[hi-1])
 	}
 	return -1
 }

@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// Walks down the graph visit what they meet in descending order, run by run: when they come to
-// a run they come to its highest op first, and with it to all below it there.
+// Walks down the graph visit what they meet in descending order, stretch by stretch: when they come to
+// a stretch they come to its highest op first, and with it to all below it there.
 
 // roomFor is how many ops a walk keeps in mind without allocating.
 const roomFor = 16
@@ -20,17 +20,17 @@ func (g *Graph) start(queue metHeap, version []LV, flags uint8) metHeap {
 		} else {
 			i = g.runBelow(i+1, lv)
 		}
-		queue = queue.push(met{lv, int32(i), flags})
+		queue = queue.push(met{lv, g.stretchOf(i), flags})
 	}
 	return queue
 }
 
-// down adds the parents of run i that are not below least to a walk's queue.
+// down adds the parents of the stretch that starts with run i, as far as they are not below least, to a walk's queue.
 func (g *Graph) down(queue metHeap, i int32, least LV, flags uint8) metHeap {
 	lo, hi := g.parentsOf(int(i))
 	for k := lo; k < hi; k++ {
 		if p := g.parents[k]; p >= least {
-			queue = queue.push(met{p, g.parentRuns[k], flags})
+			queue = queue.push(met{p, g.parentStretches[k], flags})
 		}
 	}
 	return queue
@@ -48,7 +48,7 @@ func (g *Graph) maximal(lvs []LV) []LV {
 		return lvs
 	}
 	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
-	// lower in a run that was entered higher up, is in another's history.
+	// lower in a stretch that was entered higher up, is in another's history.
 	const asMember, asParent = 0, 1
 	least := lvs[0]
 	var room [roomFor]met
@@ -71,13 +71,13 @@ func (g *Graph) maximal(lvs []LV) []LV {
 				}
 			}
 			covered = true
-			if len(queue) == 0 || queue[0].run != m.run {
+			if len(queue) == 0 || queue[0].stretch != m.stretch {
 				break
 			}
 			m = queue[0]
 			queue = queue.pop()
 		}
-		queue = g.down(queue, m.run, least, asParent)
+		queue = g.down(queue, m.stretch, least, asParent)
 	}
 	return append(lvs[:0], lvs[kept:]...)
 }
@@ -105,10 +105,10 @@ func (g *Graph) Contains(version []LV, lv LV) bool {
 	queue := g.start(room[:0], version, 0)
 	for len(queue) > 0 && queue[0].lv >= lv {
 		m := queue[0]
-		if lv >= g.runs[m.run].Start {
+		if lv >= g.runs[m.stretch].Start {
 			return true
 		}
-		queue = g.down(queue.skip(m.run), m.run, lv, 0)
+		queue = g.down(queue.skip(m.stretch), m.stretch, lv, 0)
 	}
 	return false
 }
@@ -122,7 +122,7 @@ func (g *Graph) within(buf []Span, i int, spans []Span) []Span {
 	out := buf[:0]
 	for len(queue) > 0 && len(spans) > 0 {
 		m := queue[0]
-		queue = queue.skip(m.run)
+		queue = queue.skip(m.stretch)
 		i := len(spans) - 1
 		if i > 0 && spans[i].Start > m.lv {
 			i = sort.Search(i, func(i int) bool { return spans[i].End > m.lv })
@@ -130,11 +130,11 @@ func (g *Graph) within(buf []Span, i int, spans []Span) []Span {
 		if !spans[i].Contains(m.lv) {
 			continue
 		}
-		start := max(g.runs[m.run].Start, spans[i].Start)
+		start := max(g.runs[m.stretch].Start, spans[i].Start)
 		out = prependSpan(out, Span{start, m.lv + 1})
 		spans = spans[:i+1]
-		if start == g.runs[m.run].Start {
-			queue = g.down(queue, m.run, 0, 0)
+		if start == g.runs[m.stretch].Start {
+			queue = g.down(queue, m.stretch, 0, 0)
 		}
 	}
 	slices.Reverse(out)
@@ -159,9 +159,9 @@ func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
 		if m.flags != both {
 			apart--
 		}
-		// Walk down the run; what is queued inside it joins on the way.
-		start, end := g.runs[m.run].Start, m.lv+1
-		for len(queue) > 0 && queue[0].run == m.run {
+		// Walk down the stretch; what is queued inside it joins on the way.
+		start, end := g.runs[m.stretch].Start, m.lv+1
+		for len(queue) > 0 && queue[0].stretch == m.stretch {
 			next := queue[0]
 			queue = queue.pop()
 			if next.flags != both {
@@ -177,7 +177,7 @@ func (g *Graph) Diff(a, b []LV) (onlyA, onlyB []Span) {
 			}
 		}
 		n := len(queue)
-		queue = g.down(queue, m.run, 0, m.flags)
+		queue = g.down(queue, m.stretch, 0, m.flags)
 		switch m.flags {
 		case inA:
 			backA = prependSpan(backA, Span{start, end})
