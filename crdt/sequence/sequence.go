@@ -204,7 +204,7 @@ const spareLen = 1 << 8
 func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV, played func(Edit)) {
 	t.later = s.later
 	var edits []Edit
-	for i := log.from(t.done); i < len(log.runs) && log.runs[i].lv < end; i++ {
+	for i := log.from(t.done); i < len(log.runs) && max(log.runs[i].lv, t.done) < end; i++ {
 		r := &log.runs[i]
 		op := r.part(causal.Span{Start: t.done, End: end})
 		switch {

@@ -105,6 +105,37 @@ func TestCompare(t *testing.T) {
 	})
 }
 
+// TestCompareWithin: two versions may be the same, and end within a run.
+func TestCompareWithin(t *testing.T) {
+	for _, backspaced := range []bool{false, true} {
+		var s sequence.Sequence
+		h := causal.History{}
+		s.Insert(nil, h, 0, 0, 3)
+		at := 0
+		if backspaced {
+			s.Delete(nil, h, 3, 2, 1, nil)
+			s.Delete(nil, h, 4, 1, 1, nil)
+		} else {
+			s.Insert(nil, h, 3, 3, 2)
+			at = 4
+		}
+		lacks := []causal.Span{{Start: 4, End: 5}}
+		shown := 0
+		s.Compare(nil, lacks, lacks, false, func(x sequence.Stretch) bool {
+			if x.A != x.B {
+				t.Errorf("backspaced %v: %+v", backspaced, x)
+			}
+			if x.A {
+				shown += x.N
+			}
+			return true
+		})
+		if want := max(at, 2); shown != want {
+			t.Errorf("backspaced %v: %d elements are shown, want %d", backspaced, shown, want)
+		}
+	}
+}
+
 func all(ref *reference) map[int]bool {
 	h := make(map[int]bool)
 	for i := range ref.saw {
