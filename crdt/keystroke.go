@@ -30,15 +30,7 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 	h := &c.checker.hasher
 	h.sum(append(h.begin(&e.hash), k.change...))
 	own := &c.chains[e.actor]
-	var sig Signature
-	switch {
-	case len(k.sig) > 0:
-		sig.Dot = causal.Dot{Actor: c.graph.Actor(e.actor), Seq: own.next + causal.Seq(k.len) - 1}
-		sig.Sig = [ed25519.SignatureSize]byte(k.sig)
-		if verify != nil && !verify(sig.Dot.Actor.Device, SigningBytes(*h.last()), sig.Sig[:]) {
-			return false
-		}
-	case verify != nil:
+	if verify != nil && (len(k.sig) == 0 || !verify(c.graph.Actor(e.actor).Device, SigningBytes(*h.last()), k.sig)) {
 		return false
 	}
 	// Nothing below can fail.
@@ -49,7 +41,7 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 	sp.play(ps, &op)
 	s.Settle()
 	if len(k.sig) > 0 {
-		c.AddSignature(sig)
+		c.AddSignature(Signature{Dot: causal.Dot{Actor: ps.actor, Seq: own.next - 1}, Sig: [ed25519.SignatureSize]byte(k.sig)})
 	}
 	return true
 }

@@ -128,7 +128,7 @@ func TestTakeKeystroke(t *testing.T) {
 			t.Fatalf("%s differ", what)
 		}
 	})
-	if !t.Failed() && (taken < 100 || refused < 100 || forged == 0) {
+	if !t.Failed() && (taken == 0 || refused == 0 || forged == 0) {
 		t.Errorf("%d batches were taken, %d not, %d were forged", taken, refused, forged)
 	}
 }
