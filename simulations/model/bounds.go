@@ -18,6 +18,8 @@ type Bounds struct {
 	Split bool
 	// Pace says when the steps that time brings may be taken.
 	Pace Pace
+	// Impatient gives up what is in flight at every summary, as if it had been sent long ago, and sends it again.
+	Impatient bool
 	// Group lets a busy device take in and commit more before it makes all of it durable at once.
 	Group bool
 	// Crashes and Cuts let devices crash and streams break at any moment, any number of times.

@@ -32,6 +32,11 @@
 // # What is left out
 //
 // Gossip, delivery records, forks, how a Have is abbreviated against a summary both share (it names the same set), credit in bytes
-// (a stream holds Bounds.Queue messages, and changes wait for room), and pacing. A change is one op, and depends on all its
-// author held.
+// (a stream holds Bounds.Queue messages, and changes wait for room), pacing, and that a digest equal to what its receiver said a moment
+// ago stands for that. A change is one op, and depends on all its author held.
+//
+// # That it is a model of the code
+//
+// TestConformance lets real replicas do all this at random, and has the model follow: same messages, same changes held, durable and
+// waiting after each step.
 package model

@@ -55,7 +55,7 @@ func (m *Model) hear(s *State, i int, set Set, misses bool) {
 	e.known = set
 	switch {
 	case m.mutation == NeverGiveUp:
-	case misses:
+	case misses || m.bounds.Impatient:
 		e.inFlight = 0
 	default:
 		e.inFlight &= s.queue[i].changes()

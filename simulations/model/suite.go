@@ -15,6 +15,7 @@ func Usual() Suite {
 		{"two devices, three changes, one message lost, doubled and overtaken", Bounds{Quota: []int{2, 1}, Crashes: true, Cuts: true, Group: true, Drops: 1, Doubles: 1, Overtakings: 1}},
 		{"one writes four, a change to a message", Bounds{Quota: []int{4, 0}, Crashes: true, Cuts: true, Split: true, Queue: 4, Drops: 1, Doubles: 1, Overtakings: 1}},
 		{"hasty timers", Bounds{Quota: []int{1, 1}, Crashes: true, Cuts: true, Pace: Hasty, Group: true}},
+		{"impatient", Bounds{Quota: []int{2, 1}, Crashes: true, Cuts: true, Impatient: true, Drops: 1}},
 		{"a lost disk", Bounds{Quota: []int{2, 2}, Crashes: true, Cuts: true, Wipe: true}},
 		{"three devices, four changes, two meet at a time", Bounds{Quota: []int{2, 1, 1}, Crashes: true, Cuts: true, Links: 1, Drops: 1}},
 		{"three devices, two changes, two streams", Bounds{Quota: []int{1, 1, 0}, Crashes: true, Cuts: true, Links: 2}},
@@ -22,7 +23,7 @@ func Usual() Suite {
 	}
 }
 
-// Full takes minutes and some gigabytes: every way in which three devices can share four changes, with any two streams open at
+// Full takes some minutes and two gigabytes: every way in which three devices can share four changes, with any two streams open at
 // once, or three changes with all three; and more faults.
 func Full() Suite {
 	two := Bounds{Crashes: true, Cuts: true, Pace: Calm, Links: 2}
@@ -34,6 +35,7 @@ func Full() Suite {
 		{"three devices, four changes 3-1-0, two streams, slow timers", with(two, 3, 1, 0)},
 		{"three devices, four changes 2-2-0, two streams, slow timers", with(two, 2, 2, 0)},
 		{"three devices, four changes 2-1-1, two streams, slow timers", with(two, 2, 1, 1)},
+		{"three devices, four changes 4-0-0, three streams, slow timers", with(three, 4, 0, 0)},
 		{"three devices, three changes 3-0-0, three streams, slow timers", with(three, 3, 0, 0)},
 		{"three devices, three changes 2-1-0, three streams, slow timers", with(three, 2, 1, 0)},
 		{"three devices, three changes 1-1-1, three streams, slow timers", with(three, 1, 1, 1)},
