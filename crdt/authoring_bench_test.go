@@ -194,6 +194,20 @@ func BenchmarkApplyTyped(b *testing.B) {
 	}
 	run("quietly", (*crdt.State).ApplyQuietly)
 	run("events", func(s *crdt.State, a crdt.Accepted) { s.Apply(a) })
+	b.Run("columns", func(b *testing.B) {
+		chains := crdt.NewChains(crdt.StoreID{})
+		checked, err := chains.Check(written.chains.BatchOf(written.log), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		added := chains.Add(checked)
+		measure(b, len(written.log), func() {
+			l := live{state: crdt.NewState(chains)}
+			for range l.state.ApplyEach(added) {
+			}
+			l.check(b, session.EndContent)
+		})
+	})
 }
 
 // BenchmarkLive replays a session of two writers on a replica for each, which takes what the other wrote

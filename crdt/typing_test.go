@@ -357,7 +357,7 @@ func TestApplyAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := typeTogether(t, 250)
 		c := NewChains(fixtureStore)
-		bulk, single := NewState(c), NewState(c)
+		bulk, each, single := NewState(c), NewState(c), NewState(c)
 		for rest := h.log; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
 			b, err := DecodeBatch(h.BatchOf(rest[:n]).AppendTo(nil))
@@ -375,8 +375,20 @@ func TestApplyAll(t *testing.T) {
 				}
 			}
 			bulk.ApplyAll(added)
-			for a := range added.All {
+			changes := slices.Collect(added.All)
+			for span := range each.ApplyEach(added) {
+				a := changes[0]
+				changes = changes[1:]
 				single.ApplyQuietly(a)
+				if span != a.Span || !slices.Equal(each.Heads(), single.Heads()) {
+					t.Fatalf("%v was applied, not %v; heads are %v, not %v", span, a.Span, each.Heads(), single.Heads())
+				}
+				if got, want := each.Text("notes").String(), single.Text("notes").String(); got != want {
+					t.Fatalf("after %v: %q, want %q", span, got, want)
+				}
+			}
+			if got, want := each.Digest(), single.Digest(); got != want || len(changes) > 0 || each.Stats() != single.Stats() {
+				t.Fatalf("digest %v, want %v: %+v, want %+v", got, want, each.Stats(), single.Stats())
 			}
 			if got, want := bulk.Digest(), single.Digest(); got != want {
 				t.Fatalf("digest %v, want %v: text %q, want %q", got, want, bulk.Text("notes").String(), single.Text("notes").String())
@@ -419,10 +431,15 @@ func TestApplyAllNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	added := c.Add(k)
-	bulk, single := NewState(c), NewState(c)
+	bulk, each, single := NewState(c), NewState(c), NewState(c)
 	bulk.ApplyAll(added)
+	for range each.ApplyEach(added) {
+	}
 	for a := range added.All {
 		single.ApplyQuietly(a)
+	}
+	if each.Stats() != single.Stats() || each.Digest() != single.Digest() {
+		t.Errorf("each: %+v, one by one %+v", each.Stats(), single.Stats())
 	}
 	if bulk.Stats() != single.Stats() || bulk.Stats().Void != 2*leastTyping+1 {
 		t.Errorf("%+v, one by one %+v", bulk.Stats(), single.Stats())

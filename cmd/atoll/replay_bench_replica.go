@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt"
@@ -22,7 +23,8 @@ func (h *history) replicaRows() []measurement {
 	return []measurement{
 		{name: "replica-batch", what: "a fresh replica, decoded and checked, in one batch", goal: bulk,
 			run: func(w *stopwatch) error { return h.applyBatch(batches, w) }},
-		{name: "replica-changes", what: "a fresh replica, decoded and checked, change by change", goal: each, run: h.applyEach},
+		{name: "replica-changes", what: "a fresh replica, decoded and checked, change by change", goal: each,
+			run: func(w *stopwatch) error { return h.applyEach(batches, w) }},
 		{name: "replica-events", what: "the same, with what each change does to what is shown", run: h.applyWatched},
 		{name: "bytes-batch", what: "the whole path from bytes, hashing included, in one batch", goal: bytesBulk, run: fromBytes(batches)},
 		{name: "bytes-changes", what: "the whole path from bytes, hashing included, change by change", goal: bytesEach, run: fromBytes(singles)},
@@ -61,6 +63,11 @@ func appendBatch(out [][]byte, chains *crdt.Chains, changes []crdt.Accepted) [][
 // mergeBatches adds batches to a fresh replica and applies them, each as a whole, and returns the text. Only what comes after a
 // batch is decoded and checked is measured.
 func mergeBatches(batches [][]byte, w *stopwatch) (string, error) {
+	return mergeWith(batches, w, (*crdt.State).ApplyAll)
+}
+
+// mergeWith is mergeBatches with another way to apply one.
+func mergeWith(batches [][]byte, w *stopwatch, apply func(s *crdt.State, a *crdt.Added)) (string, error) {
 	r := newBenchReplica()
 	for _, encoded := range batches {
 		b, err := crdt.DecodeBatch(encoded)
@@ -72,7 +79,7 @@ func mergeBatches(batches [][]byte, w *stopwatch) (string, error) {
 			return "", err
 		}
 		w.start()
-		r.state.ApplyAll(r.chains.Add(checked))
+		apply(r.state, r.chains.Add(checked))
 		w.stop()
 	}
 	w.start()
@@ -90,9 +97,21 @@ func (h *history) applyBatch(batches [][]byte, w *stopwatch) error {
 	return checkText(text, h.End)
 }
 
-// applyEach applies all changes, which the chains have accepted, one by one.
-func (h *history) applyEach(w *stopwatch) error {
-	return h.apply(w, func(s *crdt.State, a crdt.Accepted) { s.ApplyQuietly(a) })
+// applyEach merges batches change by change.
+func (h *history) applyEach(batches [][]byte, w *stopwatch) error {
+	changes := 0
+	text, err := mergeWith(batches, w, func(s *crdt.State, a *crdt.Added) {
+		for range s.ApplyEach(a) {
+			changes++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if changes != len(h.log) {
+		return fmt.Errorf("%d changes were applied, not %d", changes, len(h.log))
+	}
+	return checkText(text, h.End)
 }
 
 // applyWatched applies all changes, which the chains have accepted, one by one, as one who watches wants it.
