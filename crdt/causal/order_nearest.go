@@ -5,8 +5,8 @@ import "math"
 // Among how many of the chains that became ready last the nearest is looked for, and how many parents are looked at on the way
 // from one to another: enough for the branches of a repository, and little next to what it takes to check a change.
 const (
-	nearestAmong = 8
-	nearestSteps = 64
+	nearestAmong = 4
+	nearestSteps = 32
 )
 
 // From which of two chains a walk down from both met another one.

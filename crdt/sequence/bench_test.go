@@ -162,11 +162,17 @@ func benchmarkDocument(b *testing.B, changes []change, order []int, want int) {
 		lv causal.LV
 		h  causal.History
 	}
-	text := func(rope *sequence.Rope, edits []sequence.Edit, o *textOp) {
+	texts := make([][]string, len(changes)) // of their ops
+	for i, c := range changes {
+		for _, o := range c.ops {
+			texts[i] = append(texts[i], string(o.text))
+		}
+	}
+	text := func(rope *sequence.Rope, edits []sequence.Edit, text string) {
 		for _, e := range edits {
 			rope.Delete(e.Pos, e.Deleted)
 			if e.Inserted > 0 {
-				rope.Insert(e.Pos, string(o.text))
+				rope.Insert(e.Pos, text)
 			}
 		}
 	}
@@ -188,7 +194,7 @@ func benchmarkDocument(b *testing.B, changes []change, order []int, want int) {
 				lv := feed[i].lv
 				for k := range changes[i].ops {
 					o := &changes[i].ops[k]
-					text(&d.rope, d.feed(feed[i].h, lv, *o), o)
+					text(&d.rope, d.feed(feed[i].h, lv, *o), texts[i][k])
 					lv += causal.LV(o.len())
 				}
 			}
@@ -208,7 +214,7 @@ func benchmarkDocument(b *testing.B, changes []change, order []int, want int) {
 				}
 				for k := range changes[i].ops {
 					o := &changes[i].ops[k]
-					text(&d.rope, d.feed(h, lv, *o), o)
+					text(&d.rope, d.feed(h, lv, *o), texts[i][k])
 					lv += causal.LV(o.len())
 				}
 			}

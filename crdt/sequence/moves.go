@@ -67,7 +67,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 	op := opRun{lv: lv, n: 1, pos: max(pos, 0), kind: moveOp, low: lv, size: s.length}
 	m := move{lv: lv, elem: elem, from: -1}
 	from, stands := at(elem)
-	low, concurrent := s.log.firstIn(h.Missing())
+	low, concurrent := s.lowest(h, lv)
 	if !concurrent {
 		rest := s.length
 		if stands {

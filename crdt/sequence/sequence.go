@@ -28,6 +28,7 @@ type Sequence struct {
 	tracker *tracker
 	spare   *tracker                  // a small one that was dropped, of which only the memory is of use
 	moves   []move                    // by lv
+	asked   asked                     // see lowest
 	later   func(a, b causal.LV) bool // see Move
 }
 
@@ -57,7 +58,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: max(pos, 0), kind: insertOp, low: lv, size: s.length}
-	low, concurrent := s.log.firstIn(h.Missing())
+	low, concurrent := s.lowest(h, lv)
 	if !concurrent {
 		op.pos = min(op.pos, s.length)
 		s.log.add(op)
@@ -87,7 +88,7 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	}
 	s.expect(lv)
 	op := opRun{lv: lv, n: n, pos: pos, kind: deleteOp, low: lv, size: s.length}
-	low, concurrent := s.log.firstIn(h.Missing())
+	low, concurrent := s.lowest(h, lv)
 	if !concurrent {
 		if !op.clamp(s.length) {
 			return edits
@@ -115,6 +116,31 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	return edits
 }
 
+// asked is a question to opLog.firstIn and its answer.
+type asked struct {
+	spans []causal.Span
+	low   causal.LV
+	some  bool
+}
+
+// lowest returns the first op of s that h lacks, and false if there is none, for an op at lv. The ops of a change, and those of an author who
+// goes on, lack the same ones, which are not looked for again.
+func (s *Sequence) lowest(h causal.History, lv causal.LV) (causal.LV, bool) {
+	spans := h.Missing()
+	n := len(spans)
+	if n == 0 {
+		return 0, false
+	}
+	if a := &s.asked; n == len(a.spans) && &spans[0] == &a.spans[0] {
+		return a.low, a.some
+	}
+	low, some := s.log.firstIn(spans)
+	if spans[n-1].End <= lv { // so nothing comes that would change the answer
+		s.asked = asked{spans, low, some}
+	}
+	return low, some
+}
+
 // expect panics unless lv is above all that s has: out of order, an op could only be misread.
 func (s *Sequence) expect(lv causal.LV) {
 	if end := s.log.end(); lv < end {
@@ -139,6 +165,7 @@ func (r *opRun) clamp(length int) bool {
 // given up. Len is then as it was before them. The owner restores the content.
 func (s *Sequence) Truncate(lv causal.LV) {
 	s.length = s.log.truncate(lv, s.length)
+	s.asked = asked{}
 	s.moves = s.moves[:s.moveIndex(lv)]
 	if s.tracker != nil && s.tracker.done > lv {
 		s.tracker = nil
@@ -148,7 +175,7 @@ func (s *Sequence) Truncate(lv causal.LV) {
 // Rest frees the memory that s keeps in order to go on, and packs its log. The next op that is
 // concurrent with others builds again what it needs.
 func (s *Sequence) Rest() {
-	s.tracker, s.spare = nil, nil
+	s.tracker, s.spare, s.asked = nil, nil, asked{}
 	s.log.cool()
 }
 

@@ -8,7 +8,7 @@ import (
 
 // leafCap and nodeCap are the fan-outs of a spanTree, chosen by measurement.
 const (
-	leafCap = 32
+	leafCap = 32 // a span's place leaves 5 bits for the slot
 	nodeCap = 32
 )
 
@@ -62,10 +62,19 @@ func (w *width) in(c counts) int32 {
 
 // span is n elements that stand next to each other, with consecutive ids from id on. A sequence has fewer than 2^31 elements.
 type span struct {
-	id   causal.LV
-	n    int32
-	leaf int32
+	id causal.LV
+	n  int32
+	// where is the leaf and, in the last bits, the slot at which it stood when somebody noted that.
+	where uint32
 }
+
+// slotBits is how many bits of a span's place are the slot.
+const slotBits = 5
+
+func whereIn(leaf int32, slot int) uint32 { return uint32(leaf)<<slotBits | uint32(slot) }
+
+// leaf returns the leaf that s is in.
+func (s *span) leaf() int32 { return int32(s.where >> slotBits) }
 
 func (s *span) end() causal.LV { return s.id + causal.LV(s.n) }
 
@@ -162,14 +171,25 @@ func (t *spanTree) after(p place) place { return t.settle(place{p.leaf, p.slot +
 
 // at returns the place of a span.
 func (t *spanTree) at(ref int32) place {
-	leaf := t.spans[ref].leaf
+	s := &t.spans[ref]
+	leaf, slot := s.leaf(), int(s.where&(1<<slotBits-1))
 	l := &t.leaves[leaf]
+	if slot < int(l.n) && l.refs[slot] == ref {
+		return place{leaf, slot}
+	}
 	for i := range l.refs[:l.n] {
 		if l.refs[i] == ref {
 			return place{leaf, i}
 		}
 	}
 	panic("sequence: span is not in its leaf")
+}
+
+// note is at for whoever changes t and will ask again: next time there is nothing to look for.
+func (t *spanTree) note(ref int32) place {
+	p := t.at(ref)
+	t.spans[ref].where = whereIn(p.leaf, p.slot)
+	return p
 }
 
 // count makes the elements of the span at p count where c says.
@@ -335,7 +355,7 @@ func (t *spanTree) open(p place, ref int32, c counts) place {
 	}
 	l.refs[p.slot], l.ns[p.slot], l.in[p.slot] = ref, t.spans[ref].n, c
 	l.n++
-	t.spans[ref].leaf = p.leaf
+	t.spans[ref].where = whereIn(p.leaf, p.slot)
 	return p
 }
 
@@ -377,7 +397,7 @@ func (l *spanLeaf) pour(t *spanTree, from, to int32) {
 	copy(r.in[r.n:], l.in[from:l.n])
 	var w width
 	for i := from; i < l.n; i++ {
-		t.spans[l.refs[i]].leaf = to
+		t.spans[l.refs[i]].where = whereIn(to, int(r.n+i-from))
 		w.add(l.in[i].width(l.ns[i]))
 	}
 	l.n = from
