@@ -280,15 +280,18 @@ type Workload struct {
 	Rate float64
 	// Slices are the slices written to and their kinds, by name. Default: one of every kind.
 	Slices []SliceKind
-	// Weights are how often each kind of op comes, by verb (put, delete, insert, ...; see ParseOp). Default: 1 each, for what a slice's kind has.
+	// Weights are how often each kind of op comes, by verb (put, delete, insert, ...; see ParseOp), for slices whose kind has it. Those not
+	// named do not come. Default: about as people work, who write more than they delete.
 	Weights map[string]int
-	// Session is the path of a recorded editing session whose edits are split over the devices, into slice Text; its transactions come
-	// evenly over the time.
+	// Session is the path of a recorded editing session whose edits are split over the devices, into slice Text (default: notes); its
+	// transactions come evenly over the time. With Ops only so many of its first ones come.
 	Session string
 	Text    string
-	// Log is the path of a recorded log of a real store (see storage.WriteArchive), replayed with other timings: each author is one of
-	// the devices in turn.
-	Log string
+	// Log is the path of a recorded log of a real store, replayed with other timings: an archive (see storage.WriteArchive) or a data
+	// directory, such as atoll backup writes, with the name of a Store if it has several. Each author is one of the devices in turn. With
+	// Ops only so many of its first changes are.
+	Log   string
+	Store string
 	// Func writes, for a user's own test: it is called for each op instead of a random one. rng is the device's own.
 	Func func(d *Device, rng Rand) error
 	// Line is where the workload stands in its file.
