@@ -51,9 +51,7 @@ func (s *State) eachKeystroke(t *keystrokes, lv causal.LV, yield func(causal.Spa
 	for c := t.cursor(); c.next(); {
 		span := causal.Span{Start: lv, End: lv + causal.LV(c.size)}
 		ps := s.start(span, nil)
-		if ps.first = seq; ps.actor != t.actor {
-			ps.actor = t.actor
-		}
+		ps.actor, ps.first = t.actor, seq
 		switch {
 		case !s.spot.is(path):
 			op := Op{Code: CodeTextInsert, Path: path, Pos: c.pos, Len: c.size, Text: c.typedOp.text}

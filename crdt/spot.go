@@ -172,6 +172,12 @@ func (sp *spot) delete(ps *pass, pos, n int) {
 
 // keepAlive makes everything on the way to the spot stand by the write that is being applied.
 func (sp *spot) keepAlive(ps *pass) {
+	if ps.history.Complete() && !ps.undoable() {
+		for _, e := range sp.entries {
+			e.alive = append(e.alive[:0], ps.lv) // the op saw all others
+		}
+		return
+	}
 	for _, e := range sp.entries {
 		ps.supersede(&e.alive, ps.lv)
 	}

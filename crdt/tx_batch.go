@@ -44,8 +44,14 @@ func (d *draft) isKeystroke(s *State, t *keystrokes) bool {
 		return false
 	}
 	op, first := &d.put[0], s.pass.first
-	return t.end() == first && t.actor == s.pass.actor && t.slice == s.spot.path[0].Key && bytes.Equal(t.path, s.spot.enc) &&
-		op.n <= MaxChangeLen && op.pos <= MaxPosition && first <= MaxSeq-MaxChangeLen && s.spot.sizeOf(op) <= inlineOps
+	if t.end() != first || op.n > MaxChangeLen || op.pos > MaxPosition || first > MaxSeq-MaxChangeLen {
+		return false
+	}
+	if len(s.spot.enc)+len(d.typed) > inlineOps/2 && s.spot.sizeOf(op) > inlineOps {
+		return false
+	}
+	return t == d.row && s.spot.text == d.rowText ||
+		t.actor == s.pass.actor && t.slice == s.spot.path[0].Key && bytes.Equal(t.path, s.spot.enc)
 }
 
 // commitKeystroke is commitTyping for a change that isKeystroke.
@@ -63,6 +69,9 @@ func (d *draft) commitKeystroke(s *State, t *keystrokes) causal.Span {
 	span := s.chains.authorKeystroke(t, &op, d.time)
 	s.applied.Take(s.graph, span)
 	d.end, d.next = span.End, ps.first+causal.Seq(put.n)
+	if d.row != t {
+		d.row, d.rowText = t, s.spot.text
+	}
 	return span
 }
 

@@ -35,6 +35,10 @@ type draft struct {
 	next   causal.Seq
 	// alone: this change goes on from that one, and neither the State nor its graph holds anything since.
 	alone bool
+	// row is the typing to which that change was committed, nil if it was not, and rowText the text at the spot then: all that row is
+	// about is the same while these are.
+	row     *keystrokes
+	rowText *textContent
 }
 
 // putOp is a TextInsert or TextDelete of n code points that is put off.
@@ -52,6 +56,7 @@ func (d *draft) wrote(a *Accepted) {
 	if !d.alone {
 		d.author = a.Actor
 	}
+	d.row = nil
 	d.end, d.next = a.Span.End, a.Seq+causal.Seq(a.Span.Len())
 }
 
@@ -237,8 +242,10 @@ func (tx *Tx) putOff(code Code, pos, n int, text string) {
 		d.textLen += n
 	}
 	if last < 0 || !d.put[last].join(code, pos, n) {
-		d.put = append(d.put, putOp{code: code, pos: pos, n: n, from: len(d.typed) - len(text)})
+		d.put = append(d.put, putOp{})
 		last++
+		p := &d.put[last] // field by field: a putOp made elsewhere and copied takes several times as long
+		p.code, p.pos, p.n, p.from = code, pos, n, len(d.typed)-len(text)
 	}
 	d.put[last].to = len(d.typed)
 }

@@ -188,7 +188,9 @@ func (t *keystrokes) add(time int64, op *typedOp) {
 			t.more.WriteString(t.text)
 		}
 		t.more.WriteString(op.text)
-		t.more.Write(op.raw)
+		if len(op.raw) > 0 {
+			t.more.Write(op.raw)
+		}
 		t.text = t.more.String()
 	}
 	if n := len(t.runs); n > 0 {
@@ -268,9 +270,17 @@ func (t *keystrokes) appendOp(buf []byte, op *typedOp) []byte {
 	}
 	buf = append(buf, byte(head>>8), byte(head))
 	buf = appendUint(buf, uint64(op.size))
-	buf = append(buf, t.path...)
+	if len(t.path) == 1 {
+		buf = append(buf, t.path[0]) // of a slice
+	} else {
+		buf = append(buf, t.path...)
+	}
 	buf = appendUint(buf, uint64(op.pos))
-	if op.kind == typeInsert {
+	switch {
+	case op.kind != typeInsert:
+	case len(op.text) == 1:
+		buf = append(buf, mpFixStr|1, op.text[0])
+	default:
 		buf = appendStr(buf, op.text)
 	}
 	return buf
