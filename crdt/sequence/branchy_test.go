@@ -104,7 +104,9 @@ func branchy(r *rand.Rand, commits, branches, authors, editsPerCommit int) []cha
 	return changes
 }
 
-// BenchmarkBranchy merges histories like those of text files in repositories, from scratch.
+// BenchmarkBranchy merges histories like those of text files in repositories, from scratch. The first is about as large, as finely cut and as
+// branchy as what is published of git's Makefile: 698,000 edits in 31,900 runs of ops by 299 authors, on six branches at once, with hardly a version
+// that all that follows has seen. The second has the size of node.cc's, 947,000 edits in 53,600 runs, but many times its branches.
 func BenchmarkBranchy(b *testing.B) {
 	for _, test := range []struct {
 		name                             string

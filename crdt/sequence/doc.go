@@ -16,7 +16,7 @@
 // What it costs: an op that saw everything extends a run of the log, or starts one. A log at rest, and all but the
 // end of a long one, is packed into about 3 bytes a run. On the tree an op costs a search, and going from one author's version
 // to another's as much as there are spans that the two differ in: the steps of the ops lead to these without a
-// search, and a leaf hands all changes of its width up at once. Where many insert at one place an index
+// search, and a leaf hands all changes of its width up at once, when somebody looks for a place far from the last one. Where many insert at one place an index
 // of siblings spares looking at each. How far there is to go depends on the order in which ops come,
 // which is causal.Order's to choose.
 //
