@@ -1,9 +1,559 @@
 package simulations
 
-import "github.com/atollsync/atoll/crdt"
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
 
-// Device is one device of a simulation.
-type Device struct{ shown *crdt.State }
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/internal/planted"
+	"github.com/atollsync/atoll/peer/replica"
+)
 
-// View returns what the device shows, for reading.
-func (d *Device) View() *crdt.State { return d.shown }
+// ErrDown is returned by Update for a device that does not run.
+var ErrDown = errors.New("simulations: the device is down")
+
+// Device is one device of a simulation: a replica with a disk, a clock and links to others. It drives the replica as a node does: what a
+// Ready holds is made durable, and only then shown, acknowledged and sent.
+type Device struct {
+	sim    *Sim
+	number int
+	name   string
+	group  *Group
+	id     causal.Device
+	sign   func([]byte) []byte
+	rng    *rand.Rand
+	links  []*link
+	clock  Clock
+	jumped time.Duration // how far the clock was set since
+	actors int           // how many were handed out, to this device or a copy of it
+
+	disk   *disk
+	backup *disk
+	liar   *liar
+
+	// While it runs:
+	r       *replica.Replica // nil: it does not
+	life    int              // counts starts
+	rd      replica.Ready    // being made durable
+	syncing bool
+	inbox   []input // what came meanwhile
+	wake    time.Duration
+	woken   bool          // a tick is in the queue for wake
+	busy    time.Duration // until when a slow device works on what it took in
+	shown   causal.LV     // how far watchers were shown the log
+	waiting []waiting     // own ops whose changes are not durable yet
+	crashOn fault         // crash at the next write of this kind, or 0
+	struck  func()        // and how
+
+	twin     *Device // the device that this one is a clone of
+	suspect  bool    // its log was cloned or restored, so that what it says may be refused for good reason
+	restored bool
+
+	joined, left, down bool
+	offline            int // how many things keep it off the network
+	connected          int // streams that are up
+
+	refusals   map[*Device]int
+	received   int
+	sent       int
+	authored   int
+	applied    int
+	pending    int // bytes of what waits for what it builds on
+	maxPending int
+	crashes    int
+	lag        time.Duration
+	acked      []acked
+	ownActors  []causal.Actor
+}
+
+// acked is a change whose author was told that it is safe.
+type acked struct {
+	dot  causal.Dot
+	hash crdt.Hash
+	at   time.Duration
+}
+
+// waiting is an op whose change is not durable yet.
+type waiting struct {
+	dot  causal.Dot
+	done func(error)
+}
+
+// input is something that happens to a device: one of them.
+type input struct {
+	parcel     *parcel
+	connect    *Device
+	disconnect *Device
+	op         func(*crdt.Tx) error
+	done       func(error) // of op
+}
+
+// Name returns the device's name.
+func (d *Device) Name() string { return d.name }
+
+// running reports whether the device runs.
+func (d *Device) running() bool { return d.r != nil }
+
+// honest reports whether the device is no liar.
+func (d *Device) honest() bool { return d.liar == nil }
+
+// counts reports whether the device is one of those that must converge: honest and not gone for good.
+func (d *Device) counts() bool { return d.honest() && d.joined && !d.left }
+
+// now returns what the device's clock shows, in unix ms.
+func (d *Device) now() int64 {
+	at := d.sim.now + d.clock.Skew + d.jumped + time.Duration(float64(d.sim.now)/1e6*float64(d.clock.Drift))
+	return max(1, d.sim.start+at.Milliseconds())
+}
+
+// newActor mints an actor that no device of the simulation had before.
+func (d *Device) newActor() causal.Actor {
+	a := causal.Actor{Device: d.id}
+	d.sim.actors++
+	n := d.sim.actors
+	for i := range a.Nonce {
+		a.Nonce[i] = byte(n >> (8 * (len(a.Nonce) - 1 - i)))
+	}
+	d.ownActors = append(d.ownActors, a)
+	return a
+}
+
+// boot opens the replica from the disk.
+func (d *Device) boot() {
+	s := d.sim
+	if d.disk == nil {
+		d.disk = newDisk(d.newActor())
+	}
+	if d.disk.torn {
+		// Half a block is behind the log's end. It was not synced, so nothing of it left; but that is not known here for sure.
+		d.disk.torn = false
+		d.disk.actor = d.newActor()
+	}
+	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, Sign: d.sign, Verify: s.signer.verify, Log: d.disk, Limits: s.limits})
+	if err == nil {
+		for i := range d.disk.blocks {
+			if err = r.Restore(d.disk.blocks[i].Batch); err != nil {
+				break
+			}
+		}
+	}
+	for _, id := range sortedDevices(d.disk.peers) {
+		if err == nil {
+			err = r.RestorePeer(id, d.disk.peers[id])
+		}
+	}
+	for _, id := range sortedDevices(d.disk.records) {
+		if err == nil {
+			err = r.RestoreRecord(d.disk.records[id])
+		}
+	}
+	if err != nil {
+		s.fail(checkRestart, d, fmt.Sprintf("the disk cannot be opened: %v", err))
+		return
+	}
+	d.r, d.down = r, false
+	d.life++
+	d.shown = d.disk.len()
+	d.inbox, d.syncing, d.connected = nil, false, 0
+	d.woken = false
+	s.trace.note(s.now, markStart, d.number, int(d.disk.len()), d.life, func() string { return fmt.Sprintf("%s starts with %d ops", d.name, d.disk.len()) })
+	d.tickAt(s.now)
+	for _, l := range d.links {
+		if l.up { // the other end has not noticed that this one was away
+			s.disconnect(l)
+		}
+		s.relink(l)
+	}
+}
+
+// halt stops the device at once. What was not synced is lost.
+func (d *Device) halt(why string) {
+	s := d.sim
+	if d.r == nil {
+		return
+	}
+	if len(d.rd.Blocks) > 0 && d.syncing {
+		s.faults.saw(faultLostWrite)
+	}
+	for _, w := range d.waiting {
+		w.done(ErrDown)
+	}
+	for _, in := range d.inbox {
+		if in.done != nil {
+			in.done(ErrDown)
+		}
+	}
+	d.r, d.rd, d.waiting, d.inbox, d.syncing = nil, replica.Ready{}, nil, nil, false
+	d.life++
+	s.trace.note(s.now, markStop, d.number, d.life, 0, func() string { return d.name + " stops: " + why })
+	for _, l := range d.links {
+		s.relink(l)
+	}
+}
+
+// input deals with something that happened, at once or when what is being written is durable.
+func (d *Device) input(in input) {
+	if d.r == nil {
+		if in.done != nil {
+			in.done(ErrDown)
+		}
+		return
+	}
+	if d.syncing || len(d.inbox) > 0 || d.busy > d.sim.now {
+		d.inbox = append(d.inbox, in)
+		if !d.syncing && len(d.inbox) == 1 {
+			d.sim.queue.push(happening{at: d.busy, device: d, what: resume})
+		}
+		return
+	}
+	d.take(in)
+	d.work()
+}
+
+// take hands one input to the replica.
+func (d *Device) take(in input) {
+	s := d.sim
+	switch {
+	case in.parcel != nil:
+		d.takeParcel(in.parcel)
+	case in.connect != nil:
+		d.r.Connect(in.connect.id, d.now())
+		d.r.SetGossip(s.gossips(d))
+	case in.disconnect != nil:
+		d.r.Disconnect(in.disconnect.id)
+		d.r.SetGossip(s.gossips(d))
+	case in.op != nil:
+		dot, err := d.r.Commit(d.now(), in.op)
+		if err != nil || dot.IsZero() {
+			in.done(err)
+			return
+		}
+		s.trace.note(s.now, markCommit, d.number, int(dot.Seq), 0, func() string { return fmt.Sprintf("%s commits %s", d.name, s.text(dot)) })
+		if d.clock != (Clock{}) {
+			s.faults.saw(faultSkew)
+		}
+		d.waiting = append(d.waiting, waiting{dot, in.done})
+	}
+}
+
+// undo takes back the device's own last change.
+func (d *Device) undo(tx *crdt.Tx) error {
+	last := d.r.Chains().Graph().Last(d.disk.actor)
+	if last == 0 {
+		return fmt.Errorf("undo: %w", errNotThere)
+	}
+	tx.Undo(d.r.Source(), causal.Dot{Actor: d.disk.actor, Seq: last}, nil)
+	return tx.Err()
+}
+
+// takeParcel hands a message to the replica.
+func (d *Device) takeParcel(p *parcel) {
+	s := d.sim
+	m := p.message
+	if p.gossip != nil {
+		m = p.gossip.message
+	}
+	var err error
+	if p.raw != nil {
+		m, err = replica.DecodeMessage(p.raw)
+		if err != nil {
+			err = &replica.RefusedError{Peer: p.from.id, Reason: replica.Malformed, Err: err}
+		}
+	} else if s.travels(p) {
+		// The long way, as over a wire.
+		if m, err = replica.DecodeMessage(m.AppendTo(nil)); err != nil {
+			s.fail(checkHonest, d, fmt.Sprintf("%s sent what is no message: %v", p.from.name, err))
+			return
+		}
+	}
+	before := d.r.Chains().Len()
+	gap := d.pending
+	if err == nil {
+		if p.gossip != nil {
+			err = d.r.StepGossip(p.gossip.from, m, d.now())
+		} else {
+			err = d.r.Step(p.from.id, m, d.now())
+		}
+	}
+	grown := d.r.Chains().Len() - before
+	d.applied += grown
+	s.applied += grown
+	if d.group.Slow > 0 && grown > 0 {
+		d.busy = s.now + time.Duration(grown)*d.group.Slow
+		s.faults.saw(faultSlow)
+	}
+	d.pending = d.r.Status(d.now()).PendingBytes
+	d.maxPending = max(d.maxPending, d.pending)
+	if d.pending > gap {
+		s.faults.saw(faultGap)
+	}
+	if p.gossip != nil && err == nil {
+		s.spread(d, p.from, p.gossip)
+	}
+	var refused *replica.RefusedError
+	switch {
+	case err == nil, errors.Is(err, replica.ErrNotConnected):
+	case errors.As(err, &refused):
+		d.refused(p, refused)
+	default:
+		s.fail(checkHonest, d, err.Error())
+	}
+}
+
+// refused counts a refusal against whom it came from, and cuts it off after too many.
+func (d *Device) refused(p *parcel, err *replica.RefusedError) {
+	s := d.sim
+	s.faults.saw(faultRefused)
+	s.trace.note(s.now, markRefused, d.number, p.from.number, int(err.Reason), func() string { return d.name + " refuses: " + err.Error() })
+	if p.from.honest() && !p.from.suspect {
+		s.fail(checkHonest, d, fmt.Sprintf("refused what honest %s sent: %v", p.from.name, err))
+	}
+	if p.from.liar != nil {
+		p.from.liar.noticed(err.Reason, s)
+	}
+	if d.refusals == nil {
+		d.refusals = make(map[*Device]int)
+	}
+	d.refusals[p.from]++
+	if d.refusals[p.from]%maxRefusals == 0 && p.link.up {
+		s.disconnect(p.link)
+		s.after(time.Minute, func() { s.relink(p.link) })
+	}
+}
+
+// maxRefusals is how many messages of a peer are refused before it is cut off for a while.
+const maxRefusals = 20
+
+// shuns reports whether d wants nothing of other.
+func (d *Device) shuns(other *Device) bool { return false }
+
+// work does what the replica wants done, up to a write that takes time.
+func (d *Device) work() {
+	s := d.sim
+	for rounds := 0; d.r != nil && !d.syncing && d.r.HasReady(); rounds++ {
+		if rounds == 10_000 {
+			s.fail(checkHonest, d, "there is always more to do")
+			return
+		}
+		d.rd = d.r.Ready()
+		if planted.Is(planted.SendBeforeSync) {
+			d.sendAll()
+		}
+		if len(d.rd.Blocks) == 0 {
+			d.finish()
+			continue
+		}
+		d.syncing = true
+		fsync := d.group.Disk.Fsync
+		if fsync == 0 {
+			fsync = 2 * time.Millisecond
+		}
+		if d.crashOn != 0 && d.strikes() {
+			at := d.crashOn
+			d.crashOn = 0
+			life := d.life
+			s.after(fsync/2, func() {
+				if d.life == life {
+					s.faults.saw(at)
+					d.struck()
+				}
+			})
+		}
+		s.queue.push(happening{at: s.now + fsync, device: d, what: synced, number: uint64(d.life)})
+		if planted.Is(planted.AckBeforeSync) {
+			d.sendAcks()
+		}
+	}
+	if d.r != nil && !d.syncing {
+		d.tickWhenDue()
+	}
+}
+
+// finish is when what was to be written is durable.
+func (d *Device) finish() {
+	s := d.sim
+	room := d.group.Disk.Capacity
+	full := s.full[d.number] > 0
+	if len(d.rd.Blocks) > 0 {
+		n := 0
+		for i := range d.rd.Blocks {
+			n += len(d.rd.Blocks[i].Batch)
+		}
+		full = full || room > 0 && d.disk.bytes+n > room
+	} else {
+		full = false
+	}
+	err := errDiskFull
+	if !full {
+		err = d.disk.append(&d.rd, s.decode)
+	}
+	switch {
+	case errors.Is(err, errDiskFull):
+		// As a node does: memory is built anew from the log, and writes fail. It tries again after a while.
+		s.faults.saw(faultDiskFull)
+		d.halt("its disk is full")
+		d.down = true
+		s.span("disk full", d, 10*time.Second)
+		s.after(10*time.Second, func() { s.revive(d) })
+		return
+	case err != nil:
+		s.fail(checkHonest, d, err.Error())
+		return
+	}
+	d.r.Advance()
+	s.show(d, d.rd.Events)
+	for _, w := range d.waiting {
+		hash, _ := d.r.Chains().HashAt(w.dot)
+		d.acked = append(d.acked, acked{w.dot, hash, s.now})
+		d.authored++
+		s.changes++
+		w.done(nil)
+	}
+	d.waiting = d.waiting[:0]
+	if !planted.Is(planted.SendBeforeSync) {
+		d.sendAll()
+	}
+	d.rd = replica.Ready{}
+}
+
+// sendAll sends what a Ready wants sent.
+func (d *Device) sendAll() {
+	s := d.sim
+	for _, m := range d.rd.Announce {
+		s.publish(d, m)
+	}
+	for i := range d.rd.Messages {
+		e := &d.rd.Messages[i]
+		d.post(s.byID(d, e.To), e.Message)
+	}
+}
+
+// sendAcks sends what acknowledges changes, and nothing else: what AckBeforeSync plants.
+func (d *Device) sendAcks() {
+	for i := range d.rd.Messages {
+		if ack, ok := d.rd.Messages[i].Message.(*replica.Ack); ok {
+			d.post(d.sim.byID(d, d.rd.Messages[i].To), ack)
+		}
+	}
+}
+
+// post sends a message over the stream of a link.
+func (d *Device) post(l *link, m replica.Message) {
+	if l == nil || !l.up {
+		return
+	}
+	if d.liar != nil && d.liar.keepsBack(l, m) {
+		return
+	}
+	d.sim.send(&parcel{link: l, from: d, to: l.peer(d), size: d.sim.size(m), index: -1, message: m})
+}
+
+// tickAt makes sure that the device ticks at a time, or before.
+func (d *Device) tickAt(at time.Duration) {
+	if d.woken && d.wake <= at {
+		return
+	}
+	d.wake, d.woken = at, true
+	d.sim.queue.push(happening{at: at, device: d, what: tick})
+}
+
+// tickWhenDue makes the device tick when that does something, and no more often than ten times a second.
+func (d *Device) tickWhenDue() {
+	next := int64(100)
+	if next < 0 {
+		return
+	}
+	d.tickAt(d.sim.now + max(100*time.Millisecond, time.Duration(next)*time.Millisecond))
+}
+
+// happen does what a device has to do at a time.
+func (d *Device) happen(h *happening) {
+	switch h.what {
+	case tick:
+		if !d.woken || h.at != d.wake {
+			return
+		}
+		d.woken = false
+		if d.r == nil {
+			return
+		}
+		if d.syncing {
+			d.tickAt(d.sim.now + 100*time.Millisecond)
+			return
+		}
+		d.r.Tick(d.now())
+		d.work()
+	case synced:
+		if !d.syncing {
+			return
+		}
+		d.finish()
+		d.syncing = false
+		d.drain()
+	case resume:
+		if d.r != nil && !d.syncing {
+			d.drain()
+		}
+	}
+}
+
+// drain takes what came while the device was busy.
+func (d *Device) drain() {
+	s := d.sim
+	for d.r != nil && !d.syncing && len(d.inbox) > 0 {
+		if d.busy > s.now {
+			s.queue.push(happening{at: d.busy, device: d, what: resume})
+			return
+		}
+		// All that waits shares one write, as in a node.
+		in := d.inbox[0]
+		d.inbox = d.inbox[1:]
+		d.take(in)
+		if len(d.inbox) == 0 || d.busy > s.now {
+			d.work()
+		}
+	}
+	if len(d.inbox) == 0 {
+		d.inbox = nil
+		d.work()
+	}
+}
+
+// strikes reports whether the crash that a device waits for is due with the write at hand.
+func (d *Device) strikes() bool {
+	own := len(d.waiting) > 0
+	return own == (d.crashOn == faultDuringWrite)
+}
+
+// Update writes on the device and returns when that is durable, as a node's does. It lets as much virtual time pass as that takes.
+func (d *Device) Update(fn func(*crdt.Tx) error) error {
+	var result error
+	done := false
+	if d.r == nil {
+		return ErrDown
+	}
+	d.input(input{op: fn, done: func(err error) { result, done = err, true }})
+	for !done && d.sim.Step() {
+	}
+	return result
+}
+
+// View returns what the device shows, for reading until virtual time passes. It is nil while the device is down.
+func (d *Device) View() *crdt.State {
+	if d.r == nil {
+		return nil
+	}
+	return d.r.State()
+}
+
+// guard makes a panic of a replica a failure of the run.
+func (d *Device) guard() {
+	if p := recover(); p != nil {
+		d.sim.fail(checkPanic, d, fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		d.r, d.syncing = nil, false
+	}
+}

@@ -6,27 +6,31 @@ import (
 	"testing"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/peer/replica"
 )
 
-// writer is one device's state, for ops to be done in.
+// writer is one device's replica, for ops to be done in.
 type writer struct {
+	r     *replica.Replica
 	state *crdt.State
 	now   int64
 }
 
 func newWriter() *writer {
-	return &writer{state: crdt.NewState(crdt.NewChains(crdt.StoreID{1}))}
+	d := causal.Device{1}
+	r, err := replica.New(replica.Config{Store: crdt.StoreID{1}, Device: d, Actor: causal.Actor{Device: d}, Log: newDisk(causal.Actor{Device: d}),
+		Sign: func([]byte) []byte { return make([]byte, 64) }})
+	if err != nil {
+		panic(err)
+	}
+	return &writer{r: r, state: r.State()}
 }
 
 // do does an op in a transaction of its own.
 func (w *writer) do(op Op) error {
 	w.now++
-	tx := w.state.Begin(crdt.Actor{}, w.now)
-	if err := op.do(tx); err != nil {
-		tx.Rollback()
-		return err
-	}
-	_, _, _, err := tx.Commit()
+	_, err := w.r.Commit(w.now, op.do)
 	return err
 }
 

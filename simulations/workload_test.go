@@ -18,7 +18,7 @@ import (
 // play makes all ops of a generator on devices that share one state, and returns them.
 func play(t *testing.T, g generator, w *writer, rng Rand, from, to time.Duration, devices int) []RecordedOp {
 	t.Helper()
-	d := &Device{shown: w.state}
+	d := &Device{r: w.r}
 	var ops []RecordedOp
 	last := from
 	for range 100_000 {

@@ -1,0 +1,104 @@
+package simulations
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/peer/replica"
+)
+
+// errDiskFull is what a write to a full disk fails with.
+var errDiskFull = errors.New("simulations: no space left on the disk")
+
+// disk is a device's virtual disk: a log of blocks, of which those that were synced survive a crash, and what the replica asked to keep of its
+// peers. The changes in it are shared with all other disks that hold them.
+//
+// It is the replica's Log.
+type disk struct {
+	blocks  []replica.Block
+	changes []crdt.Accepted // those of blocks
+	peers   map[causal.Device][]byte
+	records map[causal.Device][]byte
+	actor   causal.Actor
+	bytes   int
+	torn    bool // half of a block lies behind the last one
+}
+
+func newDisk(actor causal.Actor) *disk {
+	return &disk{peers: make(map[causal.Device][]byte), records: make(map[causal.Device][]byte), actor: actor}
+}
+
+// copy returns a disk with the same on it, as a backup is.
+func (d *disk) copy() *disk {
+	c := newDisk(d.actor)
+	c.blocks, c.changes, c.bytes = slices.Clone(d.blocks), slices.Clone(d.changes), d.bytes
+	for k, v := range d.peers {
+		c.peers[k] = v
+	}
+	for k, v := range d.records {
+		c.records[k] = v
+	}
+	return c
+}
+
+// len returns the number of ops in the log.
+func (d *disk) len() causal.LV {
+	if len(d.changes) == 0 {
+		return 0
+	}
+	return d.changes[len(d.changes)-1].Span.End
+}
+
+// append makes what a Ready asks for durable. decode gives a block's batch.
+func (d *disk) append(rd *replica.Ready, decode func([]byte) (*crdt.Batch, error)) error {
+	next := d.len()
+	for _, block := range rd.Blocks {
+		if block.First != next {
+			return fmt.Errorf("simulations: a block of local version %d behind a log of %d ops", block.First, next)
+		}
+		b, err := decode(block.Batch)
+		if err != nil {
+			return fmt.Errorf("simulations: the replica wrote a block that does not decode: %w", err)
+		}
+		for ch := range b.All {
+			span := causal.Span{Start: next, End: next + causal.LV(ch.Len())}
+			d.changes = append(d.changes, crdt.Accepted{Change: ch, Span: span})
+			next = span.End
+		}
+		d.blocks = append(d.blocks, block)
+		d.bytes += len(block.Batch)
+	}
+	for _, p := range rd.Peers {
+		d.peers[p.Device] = bytes.Clone(p.State)
+	}
+	for _, rec := range rd.Records {
+		d.records[rec.Device] = rec.Record
+	}
+	return nil
+}
+
+// Changes yields the changes that overlap span, in LV order. It implements replica.Log.
+func (d *disk) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
+	i := sort.Search(len(d.changes), func(i int) bool { return d.changes[i].Span.End > span.Start })
+	for ; i < len(d.changes) && d.changes[i].Span.Start < span.End; i++ {
+		if !yield(d.changes[i]) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// sortedDevices returns the keys of m in order.
+func sortedDevices(m map[causal.Device][]byte) []causal.Device {
+	out := make([]causal.Device, 0, len(m))
+	for id := range m {
+		out = append(out, id)
+	}
+	slices.SortFunc(out, causal.Device.Compare)
+	return out
+}
