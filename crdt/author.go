@@ -7,6 +7,7 @@ import "github.com/atollsync/atoll/crdt/causal"
 type chainEnd struct {
 	end       causal.LV // of its ops; another value than the graph's says that all else is out of date
 	actor     causal.ActorIndex
+	name      causal.Actor // of actor
 	hash      Hash
 	time      int64
 	effective EffectiveTime
@@ -22,7 +23,7 @@ func (c *Chains) lookUpEnd() *chainEnd {
 		}
 		ai := c.graph.ActorOf(n - 1)
 		k, i := c.infos.at(c.chains[ai].last)
-		*e = chainEnd{end: n, actor: ai, time: k.time(i), effective: k.effective(i), count: k.count(i)}
+		*e = chainEnd{end: n, actor: ai, name: c.graph.Actor(ai), time: k.time(i), effective: k.effective(i), count: k.count(i)}
 		e.hash, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
 	}
 	return e

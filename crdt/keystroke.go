@@ -19,24 +19,24 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 		return false
 	}
 	e := c.lookUpEnd()
-	k, ok := c.readNext(e, batch)
-	if !ok || string(k.slice) != sp.path[0].Key {
+	var k nextChange
+	if !k.read(e, c.chains[e.actor].next, sp.path[0].Key, batch) {
 		return false
 	}
-	op, ok := sp.read(k.ops, k.len)
-	if !ok {
+	var op typedOp
+	if !sp.read(k.ops, k.len, &op) {
 		return false
 	}
 	h := &c.checker.hasher
 	h.sum(append(h.begin(&e.hash), k.change...))
 	own := &c.chains[e.actor]
-	if verify != nil && (len(k.sig) == 0 || !verify(c.graph.Actor(e.actor).Device, SigningBytes(*h.last()), k.sig)) {
+	if verify != nil && (len(k.sig) == 0 || !verify(e.name.Device, SigningBytes(*h.last()), k.sig)) {
 		return false
 	}
 	// Nothing below can fail.
 	e.hash = *h.last()
-	ps := s.start(c.goOn(e, k.len, k.time, wireSizeOf(len(k.slice), len(k.ops))), nil)
-	ps.actor = c.graph.Actor(e.actor)
+	ps := s.start(c.goOn(e, k.len, k.time, wireSizeOf(len(sp.path[0].Key), len(k.ops))), nil)
+	ps.actor = e.name
 	ps.first = own.next - causal.Seq(k.len)
 	sp.play(ps, &op)
 	s.Settle()
@@ -50,68 +50,67 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 type nextChange struct {
 	change []byte // as it travels, which is as it is hashed
 	time   int64
-	slice  []byte // the name of its only one
 	len    int
 	ops    []byte
 	sig    []byte // of ed25519, empty: none
 }
 
-// readNext reads a batch of one change that goes on from e, has one slice, and ops that are hashed as they are. It checks all that decoding the batch
-// and Chains.Check would, but for the name of the slice, the hash and the signature.
-func (c *Chains) readNext(e *chainEnd, b []byte) (k nextChange, ok bool) {
+// read reads b, a batch of one change that goes on from e with the seq next, is about one slice, and has ops that are hashed as they are. It
+// checks all that decoding the batch and Chains.Check would, but for the hash and the signature.
+func (k *nextChange) read(e *chainEnd, next causal.Seq, slice string, b []byte) bool {
 	const actorHead = 2 + causal.ActorSize
 	// The table of actors, and the context: the change before.
 	if len(b) < 3+actorHead+2 || b[0] != mpFixArr|5 || b[1] != FormatVersion || b[2] != mpFixArr|1 || b[3] != mpBin8 || b[4] != causal.ActorSize {
-		return k, false
+		return false
 	}
-	if name := c.graph.Actor(e.actor); !bytes.Equal(b[5:5+len(name.Device)], name.Device[:]) ||
+	if name := &e.name; !bytes.Equal(b[5:5+len(name.Device)], name.Device[:]) ||
 		!bytes.Equal(b[5+len(name.Device):3+actorHead], name.Nonce[:]) || b[3+actorHead] != mpFixArr|4 || b[4+actorHead] != 0 {
-		return k, false
+		return false
 	}
-	next := c.chains[e.actor].next
 	seq, b, ok := readUint(b[5+actorHead:])
 	if !ok || seq != uint64(next)-1 || len(b) < 2+len(e.hash) || b[0] != mpBin8 || int(b[1]) != len(e.hash) || !bytes.Equal(b[2:2+len(e.hash)], e.hash[:]) {
-		return k, false
+		return false
 	}
 	time, b, ok := readInt(b[2+len(e.hash):])
 	if !ok || time != e.time || len(b) < 5 {
-		return k, false
+		return false
 	}
 	// The segment: the change.
 	if b[0] != mpFixArr|3 || b[1] != 0 || b[2] != 1 {
-		return k, false
+		return false
 	}
 	if k.change, b, ok = readBin(b[3:]); !ok || len(k.change) < 3 || k.change[0] != mpFixArr {
-		return k, false
+		return false
 	}
 	delta, rest, ok := readInt(k.change[1:])
 	if !ok || delta < -MaxTime || delta > MaxTime || len(rest) == 0 || rest[0] != mpFixArr|3 {
-		return k, false
+		return false
 	}
 	if k.time = time + delta; k.time < 0 || k.time > MaxTime {
-		return k, false
+		return false
 	}
-	if k.slice, rest, ok = readStr(rest[1:]); !ok {
-		return k, false
+	name := 2 + len(slice)
+	if len(slice) >= 32 || len(rest) < name || rest[1] != mpFixStr|byte(len(slice)) || string(rest[2:name]) != slice {
+		return false
 	}
-	size, rest, ok := readUint(rest)
+	size, rest, ok := readUint(rest[name:])
 	if !ok || size < 1 || size > MaxChangeLen || uint64(next)+size-1 > MaxSeq {
-		return k, false
+		return false
 	}
 	k.len = int(size)
 	if k.ops, rest, ok = readBin(rest); !ok || len(k.ops) > inlineOps || len(rest) > 0 {
-		return k, false
+		return false
 	}
 	// The signature.
 	if len(b) == 1 && b[0] == mpFixArr {
-		return k, true
+		return true
 	}
 	if len(b) < 2 || b[0] != mpFixArr|3 || b[1] != 0 {
-		return k, false
+		return false
 	}
 	if seq, b, ok = readUint(b[2:]); !ok || seq != uint64(next)+size-1 {
-		return k, false
+		return false
 	}
 	k.sig, b, ok = readBin(b)
-	return k, ok && len(k.sig) == ed25519.SignatureSize && len(b) == 0
+	return ok && len(k.sig) == ed25519.SignatureSize && len(b) == 0
 }

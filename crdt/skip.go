@@ -153,6 +153,12 @@ func readStr(b []byte) (s, rest []byte, ok bool) {
 
 // readBin reads a byte string.
 func readBin(b []byte) (data, rest []byte, ok bool) {
+	if len(b) >= 2 && b[0] == mpBin8 {
+		if n := 2 + int(b[1]); n <= len(b) { // as most are
+			return b[2:n:n], b[n:], true
+		}
+		return nil, nil, false
+	}
 	n, rest, ok := readLen(b, mpBin8, mpBin16, mpBin32, -1)
 	if !ok || n > len(rest) {
 		return nil, nil, false

@@ -87,35 +87,36 @@ func (sp *spot) take(ps *pass, g *Group) bool {
 	if sp.enc == nil || g.Slice != sp.path[0].Key {
 		return false
 	}
-	op, ok := sp.read(g.Ops, g.Len)
+	var op typedOp
+	ok := sp.read(g.Ops, g.Len, &op)
 	if ok {
 		sp.play(ps, &op)
 	}
 	return ok
 }
 
-// read reads ops, encoded, of n dots, if that is one op at the spot, which has an enc.
-func (sp *spot) read(ops []byte, n int) (op typedOp, ok bool) {
+// read reads ops, encoded, of n dots, if that is one op at the spot, which has an enc, to op, which is empty.
+func (sp *spot) read(ops []byte, n int, op *typedOp) bool {
 	at := 3 + len(sp.enc)
 	if len(ops) <= at || int(ops[2]) != n || n >= 0x80 || string(ops[3:at]) != string(sp.enc) {
-		return op, false
+		return false
 	}
 	pos, rest, ok := readUint(ops[at:])
 	if !ok || pos > MaxPosition {
-		return op, false
+		return false
 	}
 	op.size, op.pos = n, int(pos)
 	switch uint16(ops[0])<<8 | uint16(ops[1]) {
 	case insertHead:
 		if op.raw, rest, ok = readStr(rest); !ok || utf8.RuneCount(op.raw) != n {
-			return op, false
+			return false
 		}
 	case deleteHead:
 		op.kind = typeDelete
 	default:
-		return op, false
+		return false
 	}
-	return op, len(rest) == 0
+	return len(rest) == 0
 }
 
 // play applies an op that was read.
