@@ -100,17 +100,6 @@ type spanTree struct {
 	freeSpans, freeLeaves, freeNodes []int32
 }
 
-type spanLeaf struct {
-	parent     int32
-	n          int32
-	prev, next int32
-	w          width // of all its spans
-	dirty      bool  // its parent does not know w
-	in         [leafCap]counts
-	refs       [leafCap]int32
-	ns         [leafCap]int32 // how many elements each span has
-}
-
 type spanNode struct {
 	parent int32
 	n      int32
@@ -317,13 +306,6 @@ func (t *spanTree) unlink(p place) {
 	}
 }
 
-// shift moves the spans of l from one slot on to another.
-func (l *spanLeaf) shift(from, to int) {
-	copy(l.refs[to:], l.refs[from:l.n])
-	copy(l.ns[to:], l.ns[from:l.n])
-	copy(l.in[to:], l.in[from:l.n])
-}
-
 // roomy returns s with room for one more. A full slice is made twice as long, where append would make a large one a quarter longer
 // and copy it four times as often: a tenth of what it takes to merge a long history.
 func roomy[T any](s []T) []T {
@@ -342,68 +324,6 @@ func (t *spanTree) newSpan(s span) int32 {
 	}
 	t.spans = append(roomy(t.spans), s)
 	return int32(len(t.spans) - 1)
-}
-
-// open makes room at p and puts ref there, and leaves all widths as they are.
-func (t *spanTree) open(p place, ref int32, c counts) place {
-	if t.leaves[p.leaf].n == leafCap {
-		p = t.splitLeaf(p)
-	}
-	l := &t.leaves[p.leaf]
-	if p.slot < int(l.n) {
-		l.shift(p.slot, p.slot+1)
-	}
-	l.refs[p.slot], l.ns[p.slot], l.in[p.slot] = ref, t.spans[ref].n, c
-	l.n++
-	t.spans[ref].where = whereIn(p.leaf, p.slot)
-	return p
-}
-
-// splitLeaf moves the upper half of the full leaf of p to a new one, or nothing if p is the end of
-// the sequence, and returns where p is now.
-func (t *spanTree) splitLeaf(p place) place {
-	var fresh int32
-	if n := len(t.freeLeaves); n > 0 {
-		fresh = t.freeLeaves[n-1]
-		t.freeLeaves = t.freeLeaves[:n-1]
-	} else {
-		fresh = int32(len(t.leaves))
-		t.leaves = append(roomy(t.leaves), spanLeaf{})
-	}
-	old, l := &t.leaves[p.leaf], &t.leaves[fresh]
-	keep := int32(leafCap / 2)
-	if p.slot == leafCap && old.next == none {
-		keep = leafCap
-	}
-	*l = spanLeaf{parent: old.parent, prev: p.leaf, next: old.next}
-	old.next = fresh
-	if l.next != none {
-		t.leaves[l.next].prev = fresh
-	}
-	old.pour(t, keep, fresh)
-	t.addSibling(p.leaf, fresh, l.w, 0)
-	if p.slot > int(keep) || keep == leafCap {
-		return place{fresh, p.slot - int(keep)}
-	}
-	return p
-}
-
-// pour moves the spans of l from a slot on to the end of another leaf, and with them their width.
-func (l *spanLeaf) pour(t *spanTree, from, to int32) {
-	r := &t.leaves[to]
-	n := l.n - from
-	copy(r.refs[r.n:], l.refs[from:l.n])
-	copy(r.ns[r.n:], l.ns[from:l.n])
-	copy(r.in[r.n:], l.in[from:l.n])
-	var w width
-	for i := from; i < l.n; i++ {
-		t.spans[l.refs[i]].where = whereIn(to, int(r.n+i-from))
-		w.add(l.in[i].width(l.ns[i]))
-	}
-	l.n = from
-	r.n += n
-	l.w.sub(w)
-	r.w.add(w)
 }
 
 // parentOf and setParent see to leaves (level 0) and nodes alike.
@@ -491,23 +411,6 @@ func (t *spanTree) splitNode(at int32, level int) {
 	t.addSibling(at, fresh, moved, level)
 }
 
-// dropLeaf takes an empty leaf out of a tree that has others.
-func (t *spanTree) dropLeaf(leaf int32) {
-	t.handUp(leaf)
-	t.finger.leaf = none
-	l := &t.leaves[leaf]
-	if l.prev != none {
-		t.leaves[l.prev].next = l.next
-	} else {
-		t.first = l.next
-	}
-	if l.next != none {
-		t.leaves[l.next].prev = l.prev
-	}
-	t.freeLeaves = append(t.freeLeaves, leaf)
-	t.dropChild(l.parent, leaf)
-}
-
 // dropChild takes a child of no width out of a node, and the node out of the tree if that was its last.
 func (t *spanTree) dropChild(at, child int32) {
 	n := &t.nodes[at]
@@ -525,12 +428,4 @@ func (t *spanTree) dropChild(at, child int32) {
 		t.height--
 		t.setParent(t.root, none, t.height)
 	}
-}
-
-// joinNext moves the spans of the next leaf, a sibling, into leaf.
-func (t *spanTree) joinNext(leaf int32) {
-	from := t.leaves[leaf].next
-	t.leaves[from].pour(t, 0, leaf)
-	t.handUp(leaf)
-	t.dropLeaf(from)
 }
