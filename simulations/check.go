@@ -27,6 +27,7 @@ const (
 	checkShows
 	checkForks
 	checkSettled
+	checkDelivery
 	checkKinds
 )
 
@@ -44,6 +45,7 @@ var checkNames = [checkKinds]string{
 	checkShows:     "what is expected is shown",
 	checkForks:     "forks are known",
 	checkSettled:   "nothing is left waiting",
+	checkDelivery:  "no device is believed to hold what it does not",
 }
 
 // checkTable counts checks.
@@ -272,6 +274,24 @@ func (s *Sim) pendingLimit() int {
 		return s.limits.PendingBytes
 	}
 	return 32 << 20
+}
+
+// delivered checks that whoever a device believes to hold its last change has it on disk.
+func (s *Sim) delivered(d *Device) {
+	if len(d.acked) == 0 {
+		return
+	}
+	dot := d.acked[len(d.acked)-1].dot
+	for _, id := range d.r.Delivery(dot).Holders {
+		h := s.devID[id]
+		if h == nil || h.suspect || h.restored || !h.honest() {
+			continue // its word was true once, or never
+		}
+		s.checks.ran(checkDelivery)
+		if !h.disk.holds(dot) {
+			s.fail(checkDelivery, d, fmt.Sprintf("it believes that %s holds %s durably", h.name, s.text(dot)))
+		}
+	}
 }
 
 // together reports whether all honest devices hold the same, as cheaply as that can be told.

@@ -54,6 +54,16 @@ func (d *disk) len() causal.LV {
 	return d.changes[len(d.changes)-1].Span.End
 }
 
+// holds reports whether an op is in the log.
+func (d *disk) holds(dot causal.Dot) bool {
+	for i := len(d.changes) - 1; i >= 0; i-- {
+		if ch := d.changes[i].Change; ch.Actor == dot.Actor {
+			return ch.Seq+causal.Seq(ch.Len()) > dot.Seq
+		}
+	}
+	return false
+}
+
 // append makes what a Ready asks for durable. decode gives a block's batch.
 func (d *disk) append(rd *replica.Ready, decode func([]byte) (*crdt.Batch, error)) error {
 	next := d.len()

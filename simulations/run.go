@@ -122,6 +122,7 @@ func (s *Sim) sample() {
 		if d := s.devices[len(s.result.Samples)%n]; d.r != nil && d.counts() {
 			if !d.syncing {
 				s.bounded(d)
+				s.delivered(d)
 			}
 			if len(s.devices) <= maxSmall && len(s.result.Samples)%oracleEvery == 0 {
 				s.askOracle(d)

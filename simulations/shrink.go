@@ -182,6 +182,9 @@ func (s *Scenario) squeeze(gap time.Duration) bool {
 	return cut > 0
 }
 
+// SizeOf returns how large s is, of which r is the run.
+func SizeOf(s *Scenario, r *Result) Size { return s.size(r) }
+
 // size returns how large s is, of which r is the run.
 func (s *Scenario) size(r *Result) Size {
 	z := Size{For: s.For}
