@@ -14,7 +14,7 @@ import (
 // the device is connected as well). What the batch builds on may be missing: then it is kept,
 // within bounds, and the gap is asked for.
 func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
-	b, err := r.decoder.Decode(m.Batch)
+	b, err := r.decode(m.Batch)
 	if err != nil {
 		return r.refuse(from, Malformed, err)
 	}

@@ -56,6 +56,7 @@ const (
 // made no op. now is the change's time. The change is safe, may be shown and may leave only when the Blocks
 // of the next Ready are durable. If fn fails, panics or exits, nothing has happened.
 func (r *Replica) Commit(now int64, fn func(*crdt.Tx) error) (causal.Dot, error) {
+	r.clock(now)
 	acc, ev, err := commit(r.state, r.cfg.Actor, now, fn)
 	if err != nil || acc.Change == nil {
 		return causal.Dot{}, err
@@ -69,6 +70,7 @@ func (r *Replica) Commit(now int64, fn func(*crdt.Tx) error) (causal.Dot, error)
 // fresh, a new actor of this device, which is then kept for later use. It returns ErrVersion if the
 // replica does not hold the version, and an error if the log cannot be read.
 func (r *Replica) CommitAt(now int64, version causal.Version, fresh causal.Actor, fn func(*crdt.Tx) error) (causal.Dot, error) {
+	r.clock(now)
 	heads, err := r.heads(version)
 	if err != nil {
 		return causal.Dot{}, err
@@ -84,6 +86,7 @@ func (r *Replica) CommitAt(now int64, version causal.Version, fresh causal.Actor
 // CommitAs is CommitAt with the actor chosen by the caller. It returns ErrActor if it is not this
 // device's or has written something that is not in the version. No other process may write to actor.
 func (r *Replica) CommitAs(now int64, version causal.Version, actor causal.Actor, fn func(*crdt.Tx) error) (causal.Dot, error) {
+	r.clock(now)
 	heads, err := r.heads(version)
 	if err != nil {
 		return causal.Dot{}, err

@@ -18,6 +18,7 @@ var ErrOps = errors.New("replica: ops that cannot be committed")
 // ascending by slice (the first step of their paths), with their Len set. Positions are not
 // checked: as for any change, an insert beyond the end goes to the end.
 func (r *Replica) CommitOps(now int64, version causal.Version, actor causal.Actor, ops []crdt.Op) (causal.Dot, error) {
+	r.clock(now)
 	heads, err := r.heads(version)
 	if err != nil {
 		return causal.Dot{}, err

@@ -73,12 +73,15 @@ func (rec *Record) size() int {
 // recordTable holds the latest delivery record of each device, this one's among them, sorted
 // by device.
 type recordTable struct {
-	list   []Record
-	last   uint64    // the last counter this device used
-	at     int64     // when its record was made
-	due    bool      // a new one is to be made in the next Ready
-	sum    crdt.Hash // digest, if summed
-	summed bool
+	list    []Record
+	last    uint64    // the last counter this device used
+	at      int64     // when its record was made
+	lv      causal.LV // and how long the graph was then; or is, if the record still says what it did; -1: there is none
+	due     bool      // a new one is to be made in the next Ready
+	version uint64    // counts changes of list
+	changed int64     // when the last of them was
+	sum     crdt.Hash // digest, if summed
+	summed  bool
 }
 
 func (t *recordTable) find(d causal.Device) (int, bool) {
@@ -93,7 +96,8 @@ func (t *recordTable) counter(d causal.Device) uint64 {
 	return 0
 }
 
-func (t *recordTable) set(rec Record) {
+func (t *recordTable) set(rec Record, now int64) {
+	t.version, t.changed = t.version+1, now
 	i, ok := t.find(rec.Device)
 	if ok {
 		t.list[i] = rec
@@ -104,7 +108,8 @@ func (t *recordTable) set(rec Record) {
 }
 
 // drop takes out the i-th record.
-func (t *recordTable) drop(i int) {
+func (t *recordTable) drop(i int, now int64) {
+	t.version, t.changed = t.version+1, now
 	t.list = slices.Delete(t.list, i, i+1)
 	t.summed = false
 }
@@ -170,14 +175,15 @@ func (r *Replica) addRecord(rec Record) {
 		// This device said more than it remembers: a new record must outbid that.
 		r.records.last = rec.Counter
 		if i, ok := r.records.find(rec.Device); ok {
-			r.records.drop(i)
+			r.records.drop(i, r.now)
+			r.records.lv = -1
 		}
 		return
 	}
 	if _, ok := r.records.find(rec.Device); !ok && len(r.records.list) >= r.limits.MaxRecords && !r.evictRecord(rec.Device) {
 		return
 	}
-	r.records.set(rec)
+	r.records.set(rec, r.now)
 	r.out.records = append(r.out.records, DeviceRecord{Device: rec.Device, Record: rec.AppendTo(nil)})
 }
 
@@ -199,24 +205,27 @@ func (r *Replica) evictRecord(d causal.Device) bool {
 	if i < 0 {
 		return false
 	}
-	r.records.drop(i)
+	r.records.drop(i, r.now)
 	return true
 }
 
 // tickRecord decides whether this device's own record is due: when what it holds has changed, and not too often
 // for the record's size.
 func (r *Replica) tickRecord() {
-	if r.records.due || r.graph.Len() == 0 {
+	if at, ok := r.recordAt(); r.records.due || !ok || r.now < at {
 		return
 	}
-	own := r.summary()
-	if r.now-r.records.at < r.limits.RecordInterval*int64(1+len(own.tips)/16) {
-		return
-	}
-	if i, ok := r.records.find(r.cfg.Device); ok && slices.Equal(r.records.list[i].Tips, own.tips) {
+	if i, ok := r.records.find(r.cfg.Device); ok && slices.Equal(r.records.list[i].Tips, r.summary().tips) {
+		r.records.lv = r.graph.Len()
 		return
 	}
 	r.records.due = true
+}
+
+// recordAt returns when this device's record is due, and false if the last one still says what it holds.
+func (r *Replica) recordAt() (int64, bool) {
+	n := r.graph.Len()
+	return r.records.at + r.limits.RecordInterval*int64(1+len(r.graph.Actors())/16), n > 0 && n != r.records.lv
 }
 
 // makeRecord signs this device's record of what it holds as of the Ready being made, whose blocks will be
@@ -232,7 +241,8 @@ func (r *Replica) makeRecord() {
 	t.last = min(max(t.last+1, uint64(max(r.wall, 0))), maxCounter)
 	rec := Record{Device: r.cfg.Device, Counter: t.last, Tips: r.summary().tips}
 	copy(rec.Sig[:], r.cfg.Sign(rec.signingBytes(r.cfg.Store)))
-	t.set(rec)
+	t.set(rec, r.now)
+	t.lv = r.graph.Len()
 	r.out.records = append(r.out.records, DeviceRecord{Device: rec.Device, Record: rec.AppendTo(nil)})
 	for _, p := range r.order {
 		p.sayRecords = true
@@ -253,7 +263,7 @@ func (r *Replica) RestoreRecord(record []byte) error {
 		r.records.last = max(r.records.last, rec.Counter)
 	}
 	if rec.Counter > r.records.counter(rec.Device) && len(r.records.list) < r.limits.MaxRecords {
-		r.records.set(rec)
+		r.records.set(rec, r.now)
 	}
 	return nil
 }
@@ -268,11 +278,15 @@ func (p *peer) owesRecord(rec *Record) bool {
 
 // recordsDue reports whether there is a record to send to p.
 func (r *Replica) recordsDue(p *peer) bool {
+	if !p.heard || p.told == r.records.version {
+		return false
+	}
 	for i := range r.records.list {
 		if p.owesRecord(&r.records.list[i]) {
 			return true
 		}
 	}
+	p.told = r.records.version
 	return false
 }
 

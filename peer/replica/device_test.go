@@ -32,6 +32,7 @@ type device struct {
 	actors byte // nonces handed out
 	// announce says whether the store has a topic.
 	announce bool
+	decode   func([]byte) (*crdt.Batch, error)
 }
 
 var testStore = crdt.StoreID(sha256.Sum256([]byte("test store")))
@@ -68,7 +69,7 @@ func (d *device) clone(name string) *device {
 
 // start opens the replica from the disk.
 func (d *device) start() error {
-	r, err := replica.New(replica.Config{Store: d.store, Device: d.id, Actor: d.actor, Log: d.log, Limits: d.limits,
+	r, err := replica.New(replica.Config{Store: d.store, Device: d.id, Actor: d.actor, Log: d.log, Limits: d.limits, Decode: d.decode,
 		Sign: func(msg []byte) []byte { return ed25519.Sign(d.key, msg) }})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 type peer struct {
 	device    causal.Device
 	connected bool
+	since     int64  // when it was connected
 	seen      uint64 // Connects before this one
 
 	// What the peer has.
@@ -40,6 +41,7 @@ type peer struct {
 	acked    causal.LV
 	ackOf    map[causal.Actor]bool // owed whether or not they changed
 	counters map[causal.Device]uint64
+	told     uint64 // it has all delivery records as of that version of the table
 
 	// What it says is still to come.
 	remaining uint64
@@ -83,11 +85,10 @@ const (
 	greeting          // at once: the peer has just connected
 )
 
-// haveSpacing is the least time between two Haves to one peer after the first, in ms: a summary can be
-// large, and a peer that asks and asks gets no more of them.
-const haveSpacing = 250
+// leastHaveSpacing is haveSpacing in a store of few actors.
+const leastHaveSpacing = 250
 
-// haveActorsPerMilli stretches that in stores of many actors: 8 of them take about 640 bytes.
+// haveActorsPerMilli stretches it in stores of many actors: 8 of them take about 640 bytes.
 const haveActorsPerMilli = 8
 
 // wantHave queues a Have.
@@ -116,7 +117,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 	}
 	r.seen++
 	*p = peer{
-		device: device, connected: true, seen: r.seen,
+		device: device, connected: true, since: r.now, seen: r.seen,
 		shared: p.shared, offered: p.offered, held: p.held, unsaved: p.unsaved, savedAt: p.savedAt,
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
 		compared: r.now, restarted: r.now - r.limits.RetryInterval,
@@ -177,7 +178,7 @@ func (r *Replica) stepHave(p *peer, m *Have) error {
 		return r.refuse(p.device, WrongSummary, fmt.Errorf("replica: the summary does not have digest %s", m.Digest))
 	}
 	// Nothing below can fail.
-	p.counters = make(map[causal.Device]uint64, len(m.Counters))
+	p.counters, p.told = make(map[causal.Device]uint64, len(m.Counters)), 0
 	for _, c := range m.Counters {
 		p.counters[c.Device] = c.Counter
 	}
@@ -428,7 +429,7 @@ func (r *Replica) tickPeer(p *peer) {
 		p.probed = r.now
 		p.wantHave(true)
 	}
-	if len(p.inFlight) > 0 && r.now-max(p.progress, p.probed) >= min(p.retry, r.limits.DigestInterval) {
+	if len(p.inFlight) > 0 && r.now >= r.probeAt(p) {
 		// Nothing of what was sent has been acknowledged for long: ask what the peer has.
 		p.probed = r.now
 		p.askDigest = true
@@ -442,6 +443,16 @@ func (r *Replica) tickPeer(p *peer) {
 	}
 }
 
+// probeAt returns when to ask p what it has if it does not acknowledge anything of what is in flight.
+func (r *Replica) probeAt(p *peer) int64 {
+	return max(p.progress, p.probed) + min(p.retry, r.limits.DigestInterval)
+}
+
+// busyWith reports whether changes are on their way to p, or about to be.
+func (r *Replica) busyWith(p *peer) bool {
+	return len(p.inFlight)+len(p.todo) > 0 || p.horizon < r.graph.Len()
+}
+
 // comparisonDue reports whether to compare digests with p: soon after things have settled, and then now and
 // then. While changes are on their way to p it would only say so; but it is not put off for ever.
 func (r *Replica) comparisonDue(p *peer) bool {
@@ -449,10 +460,19 @@ func (r *Replica) comparisonDue(p *peer) bool {
 	switch {
 	case !p.heard:
 		return false
-	case len(p.inFlight)+len(p.todo) > 0 || p.horizon < r.graph.Len():
+	case r.busyWith(p):
 		return since >= 3*r.limits.DigestInterval
-	case p.comparedAt != r.Digest():
-		return min(since, r.now-r.grownAt) >= r.limits.SettleInterval || since >= r.limits.DigestInterval
+	case since >= r.digestInterval(p):
+		return true
+	case since >= r.limits.DigestInterval || min(since, r.now-r.grownAt) >= r.limits.SettleInterval:
+		return p.comparedAt != r.Digest()
 	}
-	return since >= r.limits.DigestInterval
+	return false
+}
+
+// digestInterval returns how long after the last comparison with p the next one is due if nothing comes: the longer ago the
+// last change was, the longer. A phone in a store where nobody writes is left to sleep.
+func (r *Replica) digestInterval(p *peer) int64 {
+	quiet := p.compared - max(r.grownAt, p.since, r.records.changed)
+	return min(max(quiet/3, r.limits.DigestInterval), r.limits.MaxDigestInterval)
 }

@@ -28,10 +28,11 @@ type Limits struct {
 	// what it has (default 2,000). It doubles with each attempt in vain, up to MaxRetryInterval (default 60,000).
 	RetryInterval    int64
 	MaxRetryInterval int64
-	// DigestInterval is the time between two comparisons of digests with a peer (default 10,000);
-	// SettleInterval that from the last change to the first comparison (default 1,000).
-	DigestInterval int64
-	SettleInterval int64
+	// DigestInterval is the time between two comparisons of digests with a peer (default 10,000); while nothing comes it
+	// grows up to MaxDigestInterval (default 600,000). SettleInterval is that from the last change to the first comparison (default 1,000).
+	DigestInterval    int64
+	MaxDigestInterval int64
+	SettleInterval    int64
 	// RecordInterval is the least time between two delivery records of this device (default
 	// 1,000); it is stretched in stores of many actors, whose records are large.
 	RecordInterval int64
@@ -69,9 +70,11 @@ func (l Limits) withDefaults() (Limits, error) {
 	fill64("RetryInterval", &l.RetryInterval, 2_000)
 	fill64("MaxRetryInterval", &l.MaxRetryInterval, 60_000)
 	fill64("DigestInterval", &l.DigestInterval, 10_000)
+	fill64("MaxDigestInterval", &l.MaxDigestInterval, 600_000)
 	fill64("SettleInterval", &l.SettleInterval, 1_000)
 	fill64("RecordInterval", &l.RecordInterval, 1_000)
 	fill64("MaxSkew", &l.MaxSkew, 60_000)
 	l.MaxRetryInterval = max(l.MaxRetryInterval, l.RetryInterval)
+	l.MaxDigestInterval = max(l.MaxDigestInterval, l.DigestInterval)
 	return l, errors.Join(errs...)
 }

@@ -36,6 +36,9 @@ type network struct {
 	faults       map[string]int
 	messages     map[string]int // delivered, by type
 	bytes        int
+
+	dueOnly bool              // replicas tick only when NextTick says so
+	heard   func(said string) // if not nil, is told of what is sent
 }
 
 // travelling is a message on its way.
@@ -131,6 +134,9 @@ func (w *network) drive(i int) error {
 }
 
 func (w *network) send(from, to int, gossip bool, message []byte) {
+	if w.heard != nil {
+		w.heard(fmt.Sprintf("%d: %d to %d, gossip %v: %x", w.now, from, to, gossip, message))
+	}
 	if w.silent[pair(from, to)] || gossip && !w.linked[pair(from, to)] && w.rng.IntN(3) == 0 {
 		w.faults["swallowed"]++
 		return
@@ -173,6 +179,10 @@ func (w *network) advance(ms int64) error {
 		}
 		for i, d := range w.devices {
 			if d.r == nil {
+				continue
+			}
+			if w.dueOnly && (d.r.NextTick() < 0 || d.r.Wall()+d.r.NextTick() > w.now) {
+				w.faults["tick left out"]++
 				continue
 			}
 			d.r.Tick(w.now)

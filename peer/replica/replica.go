@@ -31,6 +31,9 @@ type Config struct {
 	Log Log
 	// Limits bound what peers can cost. The zero value is right for most.
 	Limits Limits
+	// Decode reads batches that peers send, as crdt.DecodeBatch does, which it is if nil. What it returns may be shared: a simulation of
+	// many replicas in one process need not read the same bytes for each of them. The replica writes to none of it.
+	Decode func([]byte) (*crdt.Batch, error)
 }
 
 // ErrNotConnected is returned by Step for a message of a device that is not connected: a
@@ -58,16 +61,17 @@ type Replica struct {
 	ticked int64 // now at the last Tick
 
 	peers    map[causal.Device]*peer
-	order    []*peer           // the same, by device
-	gossip   bool              // the store has a topic
-	marks    []mark            // how long the graph was at past ticks
-	streamed bool              // since the last tick something new came on a stream
-	grown    causal.LV         // the graph's length at the last tick
-	grownAt  int64             // and the last tick at which it was another
-	rested   bool              // state and chains went to rest since
-	seen     uint64            // counts Connects, to tell who was here last
-	decoder  crdt.BatchDecoder // of batches that come
-	replay   crdt.BatchDecoder // of the log's blocks
+	order    []*peer                           // the same, by device
+	gossip   bool                              // the store has a topic
+	marks    []mark                            // how long the graph was at past ticks
+	forward  causal.LV                         // up to where past marks went
+	streamed bool                              // since the last tick something new came on a stream
+	grown    causal.LV                         // the graph's length at the last tick
+	grownAt  int64                             // and the last tick at which it was another
+	rested   bool                              // state and chains went to rest since
+	seen     uint64                            // counts Connects, to tell who was here last
+	decode   func([]byte) (*crdt.Batch, error) // of batches that come
+	replay   crdt.BatchDecoder                 // of the log's blocks
 	pending  crdt.Pending
 	own      ownSummary
 	author   authoring
@@ -117,12 +121,16 @@ func New(cfg Config) (*Replica, error) {
 		limits:  limits,
 		chains:  chains,
 		graph:   chains.Graph(),
+		decode:  cfg.Decode,
 		state:   crdt.NewState(chains),
 		peers:   make(map[causal.Device]*peer),
 		replay:  crdt.BatchDecoder{Passing: true},
 		pending: crdt.Pending{MaxBytes: limits.PendingBytes, MaxCount: limits.PendingBatches},
-		records: recordTable{at: -limits.RecordInterval},
+		records: recordTable{at: -limits.RecordInterval, lv: -1},
 		forks:   forkTable{limit: limits.MaxForks},
+	}
+	if r.decode == nil {
+		r.decode = new(crdt.BatchDecoder).Decode
 	}
 	r.source.log = cfg.Log
 	r.author.actors = []causal.Actor{cfg.Actor}
@@ -269,7 +277,7 @@ const tickStep = 100
 // merging needs is not built again and again between two who write to each other.
 const restAfter = 30_000
 
-// Tick lets time pass. Call it about ten times a second while peers are connected.
+// Tick lets time pass. Call it about ten times a second while peers are connected; see NextTick for when that can be left out.
 func (r *Replica) Tick(now int64) {
 	r.clock(now)
 	if r.now == r.ticked {
@@ -306,13 +314,14 @@ func (r *Replica) tickForward() {
 		}
 	}
 	if due > 0 {
+		r.forward = r.marks[due-1].lv
 		for _, p := range r.order {
-			r.extend(p, r.marks[due-1].lv)
+			r.extend(p, r.forward)
 		}
 		r.marks = slices.Delete(r.marks, 0, due)
 	}
 	// What is not sealed ends in no signature, and so in the middle of what can be sent.
-	if len(r.marks) == 0 || r.marks[len(r.marks)-1].lv != r.sealed {
+	if r.forwardDue() {
 		m := mark{from: r.now + 1, lv: r.sealed}
 		if r.gossip && !r.streamed {
 			m.from = r.now + forwardAfter
@@ -320,4 +329,12 @@ func (r *Replica) tickForward() {
 		r.marks = append(r.marks, m)
 		r.streamed = false
 	}
+}
+
+// forwardDue reports whether ops came that no mark says when to forward.
+func (r *Replica) forwardDue() bool {
+	if n := len(r.marks); n > 0 {
+		return r.marks[n-1].lv != r.sealed
+	}
+	return r.forward != r.sealed
 }

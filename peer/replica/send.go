@@ -20,7 +20,13 @@ func (r *Replica) haveDue(p *peer) bool {
 	case greeting:
 		return true
 	}
-	return r.now-p.saidHave >= haveSpacing+int64(len(r.graph.Actors())/haveActorsPerMilli)
+	return r.now-p.saidHave >= r.haveSpacing()
+}
+
+// haveSpacing is the least time between two Haves to one peer after the first, in ms: a summary can be
+// large, and a peer that asks and asks gets no more of them.
+func (r *Replica) haveSpacing() int64 {
+	return leastHaveSpacing + int64(len(r.graph.Actors())/haveActorsPerMilli)
 }
 
 // maySend reports whether there is something to send to p, and credit for it.

@@ -1,0 +1,4 @@
+package replica
+
+// Wall returns the last time given.
+func (r *Replica) Wall() int64 { return r.wall }

@@ -1,0 +1,77 @@
+package replica
+
+import (
+	"math"
+)
+
+// NextTick returns how many milliseconds after the last time given the next Tick has something to do, if nothing else happens until then:
+// 0 if it has already, -1 if no Tick ever will. Whoever ticks every so often may leave out the Ticks before that, and what the replica
+// says is the same; a phone or a simulation of thousands of devices is glad of it. A device that changes its clock should tick just before.
+// It costs a look at each connected peer.
+func (r *Replica) NextTick() int64 {
+	if r.graph.Len() != r.grown || r.forwardDue() || r.records.due {
+		return 0
+	}
+	at := int64(math.MaxInt64)
+	for i := range r.marks {
+		at = min(at, r.marks[i].from)
+	}
+	if !r.rested {
+		at = min(at, r.grownAt+restAfter)
+	}
+	if t, ok := r.recordAt(); ok {
+		at = min(at, t)
+	}
+	for i := range r.author.at {
+		at = min(at, r.author.at[i].used+pastStateSpell+1)
+	}
+	for _, p := range r.order {
+		if p.connected {
+			at = min(at, r.peerTick(p))
+		}
+		if at <= r.now {
+			return 0
+		}
+	}
+	if at == math.MaxInt64 {
+		return -1
+	}
+	return max(0, at-r.now)
+}
+
+// peerTick returns when Tick has something to do for a connected peer; r.now or earlier means that it has now.
+func (r *Replica) peerTick(p *peer) int64 {
+	if p.sayAck || p.sayRecords || r.ackDue(p) || r.recordsDue(p) || len(p.gap) > 0 {
+		return r.now
+	}
+	at := int64(math.MaxInt64)
+	if p.have != noHave {
+		at = min(at, p.saidHave+r.haveSpacing())
+	}
+	if !p.heard {
+		at = min(at, max(p.saidHave, p.probed)+r.limits.RetryInterval)
+	}
+	if len(p.inFlight) > 0 {
+		at = min(at, r.probeAt(p))
+	}
+	if p.unsaved {
+		at = min(at, p.savedAt+r.limits.SettleInterval)
+	}
+	return min(at, r.comparisonAt(p))
+}
+
+// comparisonAt returns when comparisonDue says so at the earliest. It does not work out a digest for that.
+func (r *Replica) comparisonAt(p *peer) int64 {
+	switch {
+	case !p.heard:
+		return math.MaxInt64
+	case r.busyWith(p):
+		return p.compared + 3*r.limits.DigestInterval
+	case r.own.valid && r.own.lv == r.graph.Len() && p.comparedAt == r.own.digest:
+		return p.compared + r.digestInterval(p)
+	}
+	return min(max(p.compared, r.grownAt)+r.limits.SettleInterval, p.compared+r.limits.DigestInterval)
+}
+
+// PendingBytes returns how many bytes of batches wait for what they build on.
+func (r *Replica) PendingBytes() int { return r.pending.Bytes() }
