@@ -210,11 +210,7 @@ func (s *scanner) deliver(r blockRecord, content *recordContent) error {
 		return nil
 	}
 	for i, b := range content.batches {
-		number := r.first
-		if !r.merged {
-			number += uint64(i)
-		}
-		if err := s.yield(number, b.data); err != nil {
+		if err := s.yield(r.first+uint64(i), b.data); err != nil {
 			return err
 		}
 	}

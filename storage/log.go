@@ -132,10 +132,7 @@ func (l *Log) Append(blocks ...Block) error {
 func (l *Log) pack(blocks []Block) (contents []*recordContent, decoded [][]*crdt.Batch, err error) {
 	at, size := l.end, 0
 	for i, b := range blocks {
-		if b.First != at {
-			return nil, nil, fmt.Errorf("block %d starts at op %d, the log ends at %d", i, b.First, at)
-		}
-		batch, err := crdt.DecodeBatch(b.Batch)
+		s, batch, err := decodeBlock(b, at)
 		if err != nil {
 			return nil, nil, fmt.Errorf("block %d: %w", i, err)
 		}
@@ -145,7 +142,6 @@ func (l *Log) pack(blocks []Block) (contents []*recordContent, decoded [][]*crdt
 			size = 0
 		}
 		n := len(contents) - 1
-		s := storedBatch{ops: batch.Ops(), changes: batch.Len(), data: b.Batch}
 		contents[n].batches = append(contents[n].batches, s)
 		contents[n].blocks++
 		decoded[n] = append(decoded[n], batch)
@@ -156,6 +152,18 @@ func (l *Log) pack(blocks []Block) (contents []*recordContent, decoded [][]*crdt
 		return nil, nil, fmt.Errorf("the log is full: block %d", l.next)
 	}
 	return contents, decoded, nil
+}
+
+// decodeBlock checks that b goes on at a log's end.
+func decodeBlock(b Block, end causal.LV) (storedBatch, *crdt.Batch, error) {
+	if b.First != end {
+		return storedBatch{}, nil, fmt.Errorf("it starts at op %d, the log ends at %d", b.First, end)
+	}
+	batch, err := crdt.DecodeBatch(b.Batch)
+	if err != nil {
+		return storedBatch{}, nil, err
+	}
+	return storedBatch{ops: batch.Ops(), changes: batch.Len(), data: b.Batch}, batch, nil
 }
 
 // appendRecord writes one record at the end of the log. The caller holds l.writing.

@@ -17,6 +17,7 @@ type Entry struct {
 // tables are the values kept for devices beside a log. They are caches: peers give them again.
 type tables struct {
 	peers, deliveries table
+	self              table // one value, for this device
 }
 
 // table holds values by device. The zero value is an empty one.
@@ -53,10 +54,14 @@ func (t *tables) adopt(old tables) {
 	for d := range old.deliveries.dirty {
 		t.deliveries.put(d, old.deliveries.values[d])
 	}
+	for d := range old.self.dirty {
+		t.self.put(d, old.self.values[d])
+	}
 }
 
 func (l *Log) peersPrefix() string      { return l.prefix + "/p" }
 func (l *Log) deliveriesPrefix() string { return l.prefix + "/d" }
+func (l *Log) selfPrefix() string       { return l.prefix + "/s" }
 
 // PutPeer keeps what is known of a peer, in place of what was. It becomes durable with the next
 // Append, Flush or DB.Close; a crash before that loses it.
@@ -78,6 +83,23 @@ func (l *Log) PutRecord(d causal.Device, value []byte) error {
 // Records returns what PutRecord was given last for each device, sorted by device.
 func (l *Log) Records() ([]Entry, error) {
 	return l.entries(func(t *tables) *table { return &t.deliveries })
+}
+
+// PutSelf keeps what this device knows of its own standing, in place of what was. It becomes durable with the next
+// Append, Flush or DB.Close; a crash before that loses it.
+func (l *Log) PutSelf(value []byte) error {
+	return l.putEntry(func(t *tables) *table { return &t.self }, l.db.device, value)
+}
+
+// Self returns what PutSelf was given last, nil if nothing.
+func (l *Log) Self() ([]byte, error) {
+	entries, err := l.entries(func(t *tables) *table { return &t.self })
+	for _, e := range entries {
+		if e.Device == l.db.device {
+			return e.Value, err
+		}
+	}
+	return nil, err
 }
 
 // ensure loads the log if it is not.
@@ -125,7 +147,7 @@ func (l *Log) tableWrites() (writes []write, done func()) {
 	for _, t := range []struct {
 		prefix string
 		table  *table
-	}{{l.peersPrefix(), &l.tables.peers}, {l.deliveriesPrefix(), &l.tables.deliveries}} {
+	}{{l.peersPrefix(), &l.tables.peers}, {l.deliveriesPrefix(), &l.tables.deliveries}, {l.selfPrefix(), &l.tables.self}} {
 		for d := range t.table.dirty {
 			value := t.table.values[d]
 			key := deviceKey(t.prefix, d)
@@ -150,7 +172,7 @@ func (l *Log) loadTables() (tables, error) {
 	for _, part := range []struct {
 		prefix string
 		table  *table
-	}{{l.peersPrefix(), &t.peers}, {l.deliveriesPrefix(), &t.deliveries}} {
+	}{{l.peersPrefix(), &t.peers}, {l.deliveriesPrefix(), &t.deliveries}, {l.selfPrefix(), &t.self}} {
 		err := l.db.each(part.prefix, false, func(key string, record []byte) error {
 			d, err := parseDeviceKey(part.prefix, key)
 			if err != nil {

@@ -36,6 +36,8 @@ func Run(t *testing.T, newDevice func(t *testing.T) Opener) {
 		{"Tables", testTables},
 		{"TwoStores", testTwoStores},
 		{"Merge", testMerge},
+		{"Rewrite", testRewrite},
+		{"Self", testSelf},
 		{"Verify", testVerify},
 		{"DeleteStore", testDeleteStore},
 		{"Closed", testClosed},
