@@ -145,6 +145,10 @@ func (s *Store) flush() error {
 			s.breakDown(err)
 			return s.fault
 		}
+		if rd.Rewrite != nil {
+			s.rewritten(rd.Rewrite)
+			continue
+		}
 		s.rep.Advance()
 		s.quiet.Store(0)
 		s.show(rd.Events)
@@ -182,8 +186,36 @@ func (s *Store) send(messages []replica.Envelope) {
 
 // write puts what rd wants to survive into the log.
 func (s *Store) write(rd *replica.Ready) error {
-	if s.fault != nil && len(rd.Blocks) > 0 {
+	if s.fault != nil && (len(rd.Blocks) > 0 || rd.Rewrite != nil || !rd.Actor.IsZero()) {
 		return s.fault
+	}
+	if !rd.Actor.IsZero() {
+		if err := s.node.putActor(s.id, rd.Actor); err != nil {
+			return fmt.Errorf("store a new actor: %w", err)
+		}
+		s.actor = rd.Actor
+		s.node.metrics.renewals.Inc()
+		s.node.log.Warn("somebody else holds more of this device's log than it does, or another one: "+
+			"a restored backup, or a second copy of its directory. It goes on as a new actor", logStore, s.Name(), logActor, rd.Actor)
+	}
+	if rd.Rewrite != nil {
+		blocks := make([]storage.Block, len(rd.Rewrite.Blocks))
+		for i, b := range rd.Rewrite.Blocks {
+			blocks[i] = storage.Block{First: b.First, Batch: b.Batch}
+		}
+		if rd.Rewrite.From == s.log.Len() {
+			return s.log.Append(blocks...) // what is replaced was never written
+		}
+		return s.log.Rewrite(rd.Rewrite.From, blocks...)
+	}
+	if rd.Self != nil && s.fault == nil {
+		err := s.log.PutSelf(rd.Self)
+		if err == nil && len(rd.Blocks) == 0 {
+			err = s.log.Flush() // else with the blocks
+		}
+		if err != nil {
+			return fmt.Errorf("keep what has never left this device: %w", err)
+		}
 	}
 	// Buffered: durable with the next append. Losing them costs a longer Have, or a record that is made again.
 	for _, p := range rd.Peers {
@@ -257,6 +289,46 @@ func (s *Store) revive() {
 		rep.Advance()
 		s.send(rd.Messages)
 	}
+}
+
+// moved says where own changes went with a rewrite of the log.
+type moved struct {
+	replica.Moved
+	rewrite int // its number, from 1
+}
+
+// maxMoved bounds how many moves of own changes are remembered.
+const maxMoved = 64
+
+// rewritten builds the replica anew after the end of its log was replaced. Watchers go on from what they saw, under its
+// new names. s.mu is held.
+func (s *Store) rewritten(rw *replica.Rewrite) {
+	s.rewrites++
+	for _, m := range rw.Moved {
+		s.moved = append(s.moved, moved{m, s.rewrites})
+	}
+	if n := len(s.moved) - maxMoved; n > 0 {
+		s.moved = s.moved[n:]
+	}
+	s.rep = nil
+	s.revive()
+}
+
+// current returns the name that d, which this process gave to an own change, has now.
+func (s *Store) current(d crdt.Dot) crdt.Dot {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.renamed(d, 0)
+}
+
+// renamed returns the name that d has now, if it had that after the given number of rewrites. s.mu is held.
+func (s *Store) renamed(d crdt.Dot, rewrites int) crdt.Dot {
+	for _, m := range s.moved {
+		if m.rewrite > rewrites {
+			d, _ = m.Of(d)
+		}
+	}
+	return d
 }
 
 // gone says why there is no replica to work with. s.mu is held.

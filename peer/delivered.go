@@ -65,7 +65,7 @@ func (s *Store) delivery(dot crdt.Dot) (replica.Level, <-chan struct{}, error) {
 	if s.closed || s.rep == nil {
 		return replica.Level{}, nil, s.gone()
 	}
-	return s.rep.Delivery(dot), s.changed, nil
+	return s.rep.Delivery(s.renamed(dot, 0)), s.changed, nil
 }
 
 // OutboxItem is a change of this device that another is not known to hold.

@@ -7,6 +7,7 @@ const (
 	logAddr    = "addr"
 	logAddrs   = "addrs"
 	logError   = "err"
+	logActor   = "actor"
 	logFork    = "fork"
 	logMessage = "message"
 	logShared  = "shared"

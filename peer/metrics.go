@@ -17,7 +17,8 @@ type metrics struct {
 	updates       prometheus.Counter
 	changes       *prometheus.CounterVec // by origin
 	own, foreign  prometheus.Counter     // of changes
-	appends       prometheus.Histogram   // seconds
+	renewals      prometheus.Counter
+	appends       prometheus.Histogram // seconds
 	sessions      prometheus.Gauge
 	topics        prometheus.Gauge
 	received      prometheus.Counter // bytes
@@ -49,6 +50,7 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 		return g
 	}
 	m.updates = counter("updates_total", "Calls of Update that made a change.")
+	m.renewals = counter("renewed_actors_total", "Times this device went on as a new actor since somebody else held more of its log, or another one.")
 	m.changes = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "atoll", Name: "changes_total", Help: "Changes made durable, by origin."}, []string{"origin"})
 	m.own, m.foreign = m.changes.WithLabelValues("own"), m.changes.WithLabelValues("peer")
 	m.appends = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "atoll", Name: "append_seconds",

@@ -190,6 +190,23 @@ func (n *Node) network() *network {
 	return n.net
 }
 
+// putActor makes a store's new actor durable.
+func (n *Node) putActor(id crdt.StoreID, actor crdt.Actor) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, ok := n.entries[id]
+	if !ok {
+		return ErrForgotten
+	}
+	info := e.info
+	info.Actor = actor
+	if err := n.cfg.Storage.PutStore(info); err != nil {
+		return err
+	}
+	e.info = info
+	return nil
+}
+
 // list returns the entries, sorted by name. n.mu is held.
 func (n *Node) list() []*entry {
 	out := make([]*entry, 0, len(n.entries))

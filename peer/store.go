@@ -27,7 +27,6 @@ type Store struct {
 	id     crdt.StoreID
 	secret secret
 	keys   *keys
-	actor  crdt.Actor
 	log    *storage.Log
 	name   *atomic.Pointer[string] // the entry's
 
@@ -39,6 +38,7 @@ type Store struct {
 	// mu guards what follows. It is held through the write of a group, so that whoever reads under it
 	// sees only what is durable.
 	mu    sync.RWMutex
+	actor crdt.Actor       // that Update writes as
 	rep   *replica.Replica // nil if not even the log can be read
 	fault error            // why s is read-only or closed
 	// unreadable is what reading the log for a peer last failed with.
@@ -52,6 +52,8 @@ type Store struct {
 	topic      *topic                   // nil: changes are pushed
 	undo       crdt.UndoStack           // the changes of this process
 	ring       ring
+	rewrites   int           // of the log: what was known of places in it before is of no use after one
+	moved      []moved       // own changes that were written anew, the latest last
 	changed    chan struct{} // closed, and replaced, when something was shown or acknowledged
 
 	appends  atomic.Uint64 // writes to the log
@@ -106,7 +108,7 @@ func (n *Node) newActor() crdt.Actor {
 func (s *Store) restore() (*replica.Replica, error) {
 	key := s.node.key
 	rep, err := replica.New(replica.Config{
-		Store: s.id, Device: s.node.device, Actor: s.actor, Log: s.log,
+		Store: s.id, Device: s.node.device, Actor: s.actor, Log: s.log, NewActor: s.node.newActor,
 		Sign: func(msg []byte) []byte { return ed25519.Sign(key, msg) },
 	})
 	if err != nil {
@@ -114,6 +116,15 @@ func (s *Store) restore() (*replica.Replica, error) {
 	}
 	if err := s.log.Load(func(_ uint64, batch []byte) error { return rep.Restore(batch) }); err != nil {
 		return nil, err
+	}
+	self, err := s.log.Self()
+	if err != nil {
+		return nil, err
+	}
+	if self != nil {
+		if err := rep.RestoreSelf(self); err != nil { // all counts as sent
+			s.node.log.Warn("what has never left this device cannot be told any more", logStore, s.Name(), logError, err)
+		}
 	}
 	peers, err := s.log.Peers()
 	if err != nil {
@@ -242,7 +253,7 @@ func (s *Store) commit(ctx context.Context, commit func(*replica.Replica) (crdt.
 	if !dot.IsZero() {
 		s.node.metrics.updates.Inc()
 	}
-	return dot, nil
+	return s.current(dot), nil
 }
 
 // View calls fn with what the store shows now, which is all durable, and returns fn's error. The state

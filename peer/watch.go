@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -120,9 +121,10 @@ func (s *Store) Watch(ctx context.Context, since crdt.Version) iter.Seq2[crdt.Ev
 	return func(yield func(crdt.Event, error) bool) {
 		s.watchers.Add(1)
 		defer s.watchers.Add(-1)
-		at, tail, err := s.locate(since)
+		at, rewrites, tail, err := s.locate(since)
 		for err == nil {
 			if !tail {
+				since, rewrites = s.currentVersion(since, rewrites)
 				at, since, err = s.catchUp(ctx, since, yield)
 				if err == errStopped {
 					return
@@ -131,7 +133,7 @@ func (s *Store) Watch(ctx context.Context, since crdt.Version) iter.Seq2[crdt.Ev
 				continue
 			}
 			var event crdt.Event
-			event, at, tail, err = s.await(ctx, at)
+			event, at, tail, err = s.await(ctx, at, rewrites)
 			if err == nil && tail {
 				since = event.To
 				if !yield(event, nil) {
@@ -146,31 +148,56 @@ func (s *Store) Watch(ctx context.Context, since crdt.Version) iter.Seq2[crdt.Ev
 // errStopped says that the loop over a Watch was left.
 var errStopped = errors.New("peer: the watcher has left")
 
-// locate returns where in the log version ends, if it is a prefix of the log.
-func (s *Store) locate(version crdt.Version) (at causal.LV, prefix bool, err error) {
+// currentVersion returns a version, known after the given number of rewrites of the log, under the names that own changes have now, and
+// how often the log was rewritten.
+func (s *Store) currentVersion(version crdt.Version, rewrites int) (crdt.Version, int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.versionNow(version, rewrites), s.rewrites
+}
+
+// versionNow is currentVersion for one who holds s.mu.
+func (s *Store) versionNow(version crdt.Version, rewrites int) crdt.Version {
+	if s.rewrites == rewrites {
+		return version
+	}
+	out := make(crdt.Version, len(version))
+	for i, d := range version {
+		out[i] = s.renamed(d, rewrites)
+	}
+	slices.SortFunc(out, crdt.Dot.Compare)
+	return out
+}
+
+// locate returns where in the log version ends, if it is a prefix of the log, and how often the log was rewritten.
+func (s *Store) locate(version crdt.Version) (at causal.LV, rewrites int, prefix bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	rewrites = s.rewrites
 	if s.closed || s.rep == nil {
-		return 0, false, s.gone()
+		return 0, rewrites, false, s.gone()
 	}
 	g := s.rep.Chains().Graph()
 	lvs, ok := g.LVs(version)
 	if !ok {
-		return 0, false, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
+		if _, ok = g.LVs(s.versionNow(version, 0)); ok {
+			return 0, 0, false, nil // it is from before a rewrite
+		}
+		return 0, rewrites, false, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
 	}
 	unseen, _ := g.Diff(g.Heads(), lvs)
 	switch {
 	case len(unseen) == 0:
-		return g.Len(), true, nil
+		return g.Len(), rewrites, true, nil
 	case len(unseen) == 1 && unseen[0].End == g.Len():
-		return unseen[0].Start, true, nil
+		return unseen[0].Start, rewrites, true, nil
 	}
-	return 0, false, nil
+	return 0, rewrites, false, nil
 }
 
 // await returns what happened from at on, once there is something, and where that ends. tail is false if it
-// happened too long ago for the ring.
-func (s *Store) await(ctx context.Context, at causal.LV) (event crdt.Event, end causal.LV, tail bool, err error) {
+// happened too long ago for the ring, or the log was rewritten since.
+func (s *Store) await(ctx context.Context, at causal.LV, rewrites int) (event crdt.Event, end causal.LV, tail bool, err error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return crdt.Event{}, at, true, context.Cause(ctx)
@@ -181,6 +208,9 @@ func (s *Store) await(ctx context.Context, at causal.LV) (event crdt.Event, end 
 			return crdt.Event{}, at, true, s.gone()
 		}
 		items, ok := s.ring.from(at)
+		if s.rewrites != rewrites {
+			items, ok = nil, false
+		}
 		if len(items) > 0 {
 			items = append([]ringItem(nil), items...)
 		}

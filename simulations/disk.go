@@ -64,6 +64,15 @@ func (d *disk) holds(dot causal.Dot) bool {
 	return false
 }
 
+// Start returns the first op of the block that holds lv.
+func (d *disk) Start(lv causal.LV) causal.LV {
+	if lv >= d.len() {
+		return lv
+	}
+	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].First > lv })
+	return d.blocks[i-1].First
+}
+
 // append makes what a Ready asks for durable. decode gives a block's batch.
 func (d *disk) append(rd *replica.Ready, decode func([]byte) (*crdt.Batch, error)) error {
 	next := d.len()

@@ -18,6 +18,9 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	if err != nil {
 		return r.refuse(from, Malformed, err)
 	}
+	if parted, err := r.partFrom(from, b); parted || err != nil {
+		return err
+	}
 	ends := batchEnds(b)
 	if p != nil && p.heard && len(p.known)+len(ends) > MaxTips {
 		return r.refuse(from, OverLimit, fmt.Errorf("replica: a summary of more than %d actors", MaxTips))
@@ -40,6 +43,7 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	// Nothing below can fail.
 	for _, f := range rest.forks {
 		r.noteFork(f)
+		r.metBranch(f)
 	}
 	if p != nil {
 		p.remaining = m.Remaining
@@ -132,6 +136,7 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	}
 	r.seal()
 	added := r.chains.Add(k)
+	r.metOwn(added.Span())
 	first := len(r.source.unstable)
 	for a := range added.All {
 		r.out.events = append(r.out.events, r.state.Apply(a))

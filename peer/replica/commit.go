@@ -25,7 +25,7 @@ const (
 
 // authoring is what a replica keeps for the changes it writes itself.
 type authoring struct {
-	actors   []causal.Actor // this process writes to them: Config.Actor first
+	actors   []causal.Actor // this process writes to them: what Commit writes as first
 	unsigned []unsigned
 	changes  int // not sealed
 	bytes    int
@@ -51,13 +51,13 @@ const (
 	pastStateSpell = 60_000 // ms without use after which one is dropped
 )
 
-// Commit runs fn against the current state and makes what it did one change of Config.Actor, which is
+// Commit runs fn against the current state and makes what it did one change of Actor, which is
 // applied whole or not at all. It returns the dot of the change's last op, and the zero dot if fn
 // made no op. now is the change's time. The change is safe, may be shown and may leave only when the Blocks
 // of the next Ready are durable. If fn fails, panics or exits, nothing has happened.
 func (r *Replica) Commit(now int64, fn func(*crdt.Tx) error) (causal.Dot, error) {
 	r.clock(now)
-	acc, ev, err := commit(r.state, r.cfg.Actor, now, fn)
+	acc, ev, err := commit(r.state, r.Actor(), now, fn)
 	if err != nil || acc.Change == nil {
 		return causal.Dot{}, err
 	}
@@ -91,7 +91,7 @@ func (r *Replica) CommitAs(now int64, version causal.Version, actor causal.Actor
 	if err != nil {
 		return causal.Dot{}, err
 	}
-	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) {
+	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) || slices.Contains(r.self.retired, actor) {
 		return causal.Dot{}, fmt.Errorf("%w: %s", ErrActor, actor)
 	}
 	return r.commitAt(now, heads, actor, fn)
@@ -279,6 +279,10 @@ func (r *Replica) seal() {
 	for _, u := range r.author.unsigned {
 		r.sign(u.actor)
 	}
+	if r.cfg.NewActor != nil && r.alone() {
+		r.self.hold(r.sealed)
+		r.own.valid = false
+	}
 	r.author.unsigned, r.author.changes, r.author.bytes = nil, 0, 0
 	span := causal.Span{Start: r.sealed, End: n}
 	changes := r.source.unstable
@@ -286,7 +290,7 @@ func (r *Replica) seal() {
 	batch := r.chains.BatchOf(changes[i:]).AppendTo(nil)
 	r.addBlock(span, batch)
 	r.out.pushed = true
-	if r.gossip {
+	if r.gossip && !r.self.held {
 		r.announce(span, batch)
 	}
 }

@@ -23,7 +23,7 @@ func (r *Replica) CommitOps(now int64, version causal.Version, actor causal.Acto
 	if err != nil {
 		return causal.Dot{}, err
 	}
-	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) {
+	if actor.Device != r.cfg.Device || !r.mayWrite(actor, heads) || slices.Contains(r.self.retired, actor) {
 		return causal.Dot{}, fmt.Errorf("%w: %s", ErrActor, actor)
 	}
 	if len(ops) == 0 {

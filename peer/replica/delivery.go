@@ -164,6 +164,7 @@ func (r *Replica) stepRecords(p *peer, m *Records) error {
 		if rec.Device == p.device && !r.gossip {
 			r.seek(p, rec.authored()) // what the peer wrote it has sent before: unless it was lost
 		}
+		r.meetRecord(p, rec)
 		r.addRecord(rec)
 	}
 	return nil

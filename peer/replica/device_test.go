@@ -26,10 +26,14 @@ type device struct {
 	log     *replica.MemoryLog
 	peers   map[causal.Device][]byte
 	records map[causal.Device][]byte
+	self    []byte
 
 	r      *replica.Replica // nil while crashed
 	events []crdt.Event
-	actors byte // nonces handed out
+	moved  []replica.Moved
+	now    int64 // as of the last step, for connecting anew
+	actors byte  // nonces handed out
+	series byte  // of the copies of a device each has nonces of its own
 	// announce says whether the store has a topic.
 	announce bool
 	decode   func([]byte) (*crdt.Batch, error)
@@ -50,6 +54,7 @@ func (d *device) newActor() causal.Actor {
 	a := causal.Actor{Device: d.id}
 	a.Nonce[0] = d.actors
 	a.Nonce[1] = d.actors
+	a.Nonce[2] = d.series
 	d.actors++
 	return a
 }
@@ -62,6 +67,7 @@ func (d *device) clone(name string) *device {
 	if err := c.log.Append(d.log.Blocks()...); err != nil {
 		panic(err)
 	}
+	c.series++
 	c.peers, c.records = map[causal.Device][]byte{}, map[causal.Device][]byte{}
 	c.r, c.events = nil, nil
 	return &c
@@ -70,12 +76,17 @@ func (d *device) clone(name string) *device {
 // start opens the replica from the disk.
 func (d *device) start() error {
 	r, err := replica.New(replica.Config{Store: d.store, Device: d.id, Actor: d.actor, Log: d.log, Limits: d.limits, Decode: d.decode,
-		Sign: func(msg []byte) []byte { return ed25519.Sign(d.key, msg) }})
+		NewActor: d.newActor, Sign: func(msg []byte) []byte { return ed25519.Sign(d.key, msg) }})
 	if err != nil {
 		return err
 	}
 	for _, b := range d.log.Blocks() {
 		if err := r.Restore(b.Batch); err != nil {
+			return err
+		}
+	}
+	if d.self != nil {
+		if err := r.RestoreSelf(d.self); err != nil {
 			return err
 		}
 	}
@@ -111,6 +122,16 @@ func (d *device) write(rd replica.Ready) error {
 	if rd.Err != nil {
 		return rd.Err
 	}
+	if !rd.Actor.IsZero() {
+		d.actor = rd.Actor
+	}
+	if rd.Rewrite != nil {
+		d.moved = append(d.moved, rd.Rewrite.Moved...)
+		return d.log.Rewrite(rd.Rewrite)
+	}
+	if rd.Self != nil {
+		d.self = bytes.Clone(rd.Self)
+	}
 	if err := d.log.Append(rd.Blocks...); err != nil {
 		return err
 	}
@@ -134,6 +155,12 @@ func (d *device) drive(send func(to causal.Device, gossip bool, message []byte))
 		if err := d.write(rd); err != nil {
 			return err
 		}
+		if rd.Rewrite != nil {
+			if err := d.rebuild(); err != nil {
+				return err
+			}
+			continue
+		}
 		d.r.Advance()
 		for _, m := range rd.Announce {
 			send(causal.Device{}, true, m.AppendTo(nil))
@@ -145,8 +172,27 @@ func (d *device) drive(send func(to causal.Device, gossip bool, message []byte))
 	return nil
 }
 
+// rebuild starts d again after its log was rewritten, and connects it to those it was connected to.
+func (d *device) rebuild() error {
+	var connected []causal.Device
+	for _, p := range d.r.Status(d.now).Peers {
+		if p.Connected {
+			connected = append(connected, p.Device)
+		}
+	}
+	d.events = nil
+	if err := d.start(); err != nil {
+		return err
+	}
+	for _, p := range connected {
+		d.r.Connect(p, d.now)
+	}
+	return nil
+}
+
 // step takes in a message as it travels.
 func (d *device) step(from causal.Device, gossip bool, message []byte, now int64) error {
+	d.now = now
 	m, err := replica.DecodeMessage(message)
 	if err != nil {
 		return err

@@ -46,6 +46,11 @@ type peer struct {
 	// What it says is still to come.
 	remaining uint64
 
+	// What it says to hold of this device's own log and has not shown, since when; and whether it once failed to.
+	claimed   crdt.Tip
+	claimedAt int64
+	liar      bool
+
 	// Times, and what is to be said in the next Ready.
 	retry      int64 // how long to wait for a sign of progress
 	restarted  int64 // when what is in flight was last given up
@@ -122,7 +127,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
 		compared: r.now, restarted: r.now - r.limits.RetryInterval,
 		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
-		proved: make(map[causal.Actor]bool),
+		proved: make(map[causal.Actor]bool), liar: p.liar,
 	}
 }
 
@@ -133,7 +138,7 @@ func (r *Replica) Disconnect(device causal.Device) {
 		return
 	}
 	r.savePeer(p)
-	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held}
+	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar}
 	r.forgetPeers()
 }
 
@@ -228,6 +233,10 @@ func (r *Replica) lacks(m *Have) bool {
 func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	p.heard = true
 	p.known = tips
+	r.meetSelf(p, tips)
+	if r.self.contested == 0 {
+		r.release()
+	}
 	for i := range tips {
 		r.checkTip(p, tips[i])
 		r.hold(p, tips[i])
@@ -260,7 +269,7 @@ func (r *Replica) requeue(p *peer) {
 	p.horizon = r.sealed
 	p.todo = causal.Subtract(r.graph.Missing(p.known.version()), []causal.Span{{Start: r.sealed, End: r.graph.Len()}})
 	p.behind = nil
-	p.todo = r.sound(p, p.todo)
+	p.todo = r.sendable(r.sound(p, p.todo))
 	if planted.Is(planted.SkippedChange) && len(p.shared) > 0 && len(p.todo) > 0 {
 		first := r.chains.ChangeAt(p.todo[0].Start).Span
 		p.todo = causal.Subtract(p.todo, []causal.Span{first})
@@ -326,6 +335,7 @@ func (r *Replica) stepAck(p *peer, m *Ack) error {
 	if err := r.roomFor(p, m.Tips); err != nil {
 		return err
 	}
+	r.meetSelf(p, m.Tips)
 	for i := range m.Tips {
 		r.learn(p, m.Tips[i])
 	}
@@ -412,7 +422,7 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 		return true
 	})
 	p.horizon = lv
-	for _, s := range r.sound(p, fresh) {
+	for _, s := range r.sendable(r.sound(p, fresh)) {
 		p.todo = causal.AppendSpan(p.todo, s)
 	}
 }
@@ -435,7 +445,7 @@ func (r *Replica) tickPeer(p *peer) {
 		p.askDigest = true
 	}
 	if r.comparisonDue(p) {
-		p.compared, p.comparedAt = r.now, r.Digest()
+		p.compared, p.comparedAt = r.now, r.summary().digest
 		p.askDigest = true
 	}
 	if p.unsaved && r.now-p.savedAt >= r.limits.SettleInterval {
@@ -465,7 +475,7 @@ func (r *Replica) comparisonDue(p *peer) bool {
 	case since >= r.digestInterval(p):
 		return true
 	case since >= r.limits.DigestInterval || min(since, r.now-r.grownAt) >= r.limits.SettleInterval:
-		return p.comparedAt != r.Digest()
+		return p.comparedAt != r.summary().digest
 	}
 	return false
 }

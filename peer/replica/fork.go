@@ -87,7 +87,7 @@ func (r *Replica) noteFork(f Fork) {
 
 // checkTip compares a tip that a peer said it has with the actor's chain, as far as that is held.
 func (r *Replica) checkTip(p *peer, t crdt.Tip) {
-	if t.Seq > r.graph.Last(t.Actor) {
+	if t.Seq > r.graph.Last(t.Actor) || r.isUnsent(t.Dot()) {
 		return
 	}
 	if held, err := r.chains.Holds(t); held || err != nil {

@@ -35,9 +35,14 @@ func meeting(t testing.TB) (*network, map[replica.MessageType]replica.Message) {
 		t.Fatal(err)
 	}
 	w.unlink(0, 1)
+	// Somebody is there when 1 writes, so that it says so in its Have.
+	if err := errors.Join(w.link(1, 2), w.advance(1_000)); err != nil {
+		t.Fatal(err)
+	}
 	if err := errors.Join(w.commit(0, write("a")), w.commit(1, write("b")), w.commit(1, write("b")), w.advance(1_000)); err != nil {
 		t.Fatal(err)
 	}
+	w.unlink(1, 2)
 	w.devices[0].r.Connect(w.devices[1].id, w.now)
 	w.devices[1].r.Connect(w.devices[0].id, w.now)
 	messages := map[replica.MessageType]replica.Message{}

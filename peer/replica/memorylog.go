@@ -60,3 +60,27 @@ func (l *MemoryLog) Changes(span causal.Span, yield func(crdt.Accepted) bool) er
 	}
 	return nil
 }
+
+// Start returns the First of the block that holds op lv, and lv if none does.
+func (l *MemoryLog) Start(lv causal.LV) causal.LV {
+	if lv >= l.Len() {
+		return lv
+	}
+	i := sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].First > lv })
+	return l.blocks[i-1].First
+}
+
+// Rewrite replaces what follows rw.From, the First of a block. On error the log is as it was.
+func (l *MemoryLog) Rewrite(rw *Rewrite) error {
+	if rw.From > l.Len() || l.Start(rw.From) != rw.From {
+		return fmt.Errorf("replica: rewrite from %d, where no block begins", rw.From)
+	}
+	i := sort.Search(len(l.blocks), func(i int) bool { return l.blocks[i].First >= rw.From })
+	j := sort.Search(len(l.changes), func(i int) bool { return l.changes[i].Span.Start >= rw.From })
+	cut := &MemoryLog{blocks: slices.Clone(l.blocks[:i]), changes: slices.Clone(l.changes[:j])}
+	if err := cut.Append(rw.Blocks...); err != nil {
+		return err
+	}
+	*l = *cut
+	return nil
+}

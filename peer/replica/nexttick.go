@@ -19,6 +19,9 @@ func (r *Replica) NextTick() int64 {
 	if !r.rested {
 		at = min(at, r.grownAt+restAfter)
 	}
+	if r.self.contested > 0 {
+		at = min(at, r.self.contested)
+	}
 	if t, ok := r.recordAt(); ok {
 		at = min(at, t)
 	}
@@ -26,6 +29,9 @@ func (r *Replica) NextTick() int64 {
 		at = min(at, r.author.at[i].used+pastStateSpell+1)
 	}
 	for _, p := range r.order {
+		if p.claimed.Seq > 0 {
+			at = min(at, p.claimedAt+proofTime)
+		}
 		if p.connected {
 			at = min(at, r.peerTick(p))
 		}

@@ -37,6 +37,15 @@ type DeviceRecord struct {
 
 // Ready is the work a replica needs done. All fields are read-only.
 type Ready struct {
+	// Actor, unless zero, is the actor that the replica writes as from now on. It must be durable before anything else in this
+	// Ready is: it is the Config.Actor of the next start.
+	Actor causal.Actor
+	// Rewrite, unless nil, asks for the end of the log to be replaced, in one step that a crash undoes or leaves done. Nothing but
+	// Actor comes with it. Afterwards the replica is of no use: build a new one from the log and connect it to the same
+	// peers. Nobody else was told of what it replaces. See Moved for what becomes of the dots of own changes.
+	Rewrite *Rewrite
+	// Self, unless nil, is to be kept for RestoreSelf. It must be durable before Messages are sent and Announce is published.
+	Self []byte
 	// Blocks must be durable, in order, BEFORE anything else in this Ready is acted upon: Messages sent,
 	// Announce published, Events shown, callers of Commit answered. A dot another replica has seen must
 	// never be issued again after a crash, and what was acknowledged must not be lost by one.
@@ -53,6 +62,8 @@ type Ready struct {
 	Records []DeviceRecord
 	// Forks were noticed for the first time.
 	Forks []Fork
+	// Blamed are offences of peers that no single message shows: to be counted like the *RefusedErrors of Step.
+	Blamed []*RefusedError
 	// Err says why the log could not be read: a fault of this device's storage. Some
 	// messages are then missing, nothing else.
 	Err error
@@ -61,6 +72,12 @@ type Ready struct {
 // String renders rd over several lines.
 func (rd Ready) String() string {
 	var b strings.Builder
+	if !rd.Actor.IsZero() {
+		fmt.Fprintf(&b, "goes on as %s\n", rd.Actor)
+	}
+	if rd.Rewrite != nil {
+		fmt.Fprintf(&b, "rewrites the log from %d on\n", rd.Rewrite.From)
+	}
 	for _, block := range rd.Blocks {
 		what := "malformed"
 		if batch, err := crdt.DecodeBatch(block.Batch); err == nil {
@@ -88,6 +105,7 @@ type output struct {
 	peers    []PeerState
 	records  []DeviceRecord
 	forks    []Fork
+	blamed   []*RefusedError
 	cuts     []cutting // made for this Ready, to be used for more than one peer
 	pushed   bool      // an own change was sealed
 	waiting  bool      // Ready was called, Advance was not
@@ -105,8 +123,11 @@ type cutting struct {
 // HasReady reports whether Ready would return anything.
 func (r *Replica) HasReady() bool {
 	o := &r.out
-	if o.waiting {
+	if o.waiting || r.self.done {
 		return false
+	}
+	if r.self.renewed || r.self.changed || r.self.parted || len(o.blamed) > 0 {
+		return true
 	}
 	if r.sealed < r.graph.Len() || len(o.blocks)+len(o.events)+len(o.announce)+len(o.peers)+len(o.records)+len(o.forks) > 0 || r.records.due {
 		return true
@@ -122,13 +143,19 @@ func (r *Replica) Ready() Ready {
 		panic("replica: Ready without Advance")
 	}
 	r.seal()
+	if rd, ok := r.readyToRewrite(); ok {
+		return rd
+	}
 	r.makeRecord()
 	if r.out.pushed && !r.gossip {
 		for _, p := range r.order {
 			r.extend(p, r.graph.Len())
 		}
 	}
-	rd := Ready{Blocks: r.out.blocks, Events: r.out.events, Announce: r.out.announce, Forks: r.out.forks}
+	rd := Ready{Blocks: r.out.blocks, Events: r.out.events, Announce: r.out.announce, Forks: r.out.forks, Blamed: r.out.blamed}
+	if r.self.renewed {
+		rd.Actor, r.self.renewed = r.Actor(), false
+	}
 	for _, p := range r.order {
 		if !p.connected {
 			continue
@@ -139,6 +166,7 @@ func (r *Replica) Ready() Ready {
 			rd.Err = err
 		}
 	}
+	rd.Self = r.takeSelf()
 	rd.Peers, rd.Records = r.out.peers, r.out.records
 	if planted.Is(planted.ShownEarly) {
 		slices.Reverse(rd.Events)

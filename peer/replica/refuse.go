@@ -20,13 +20,18 @@ const (
 	OverLimit
 	// WrongSummary: tips that do not have the digest they came with. They are damaged, or of another store.
 	WrongSummary
+	// Withheld: the peer says that it holds something, and does not send it.
+	Withheld
+	// Flood: far more than the exchange has a use for.
+	Flood
 )
 
-var reasonNames = [...]string{Malformed: "malformed", Invalid: "invalid", BadSignature: "bad signature", OverLimit: "over a limit", WrongSummary: "wrong summary"}
+var reasonNames = [...]string{Malformed: "malformed", Invalid: "invalid", BadSignature: "bad signature", OverLimit: "over a limit", WrongSummary: "wrong summary",
+	Withheld: "withheld", Flood: "flood"}
 
 // String returns a word or two for r.
 func (r Reason) String() string {
-	if r < Malformed || r > WrongSummary {
+	if r < Malformed || r > Flood {
 		return fmt.Sprintf("reason(%d)", uint8(r))
 	}
 	return reasonNames[r]
@@ -48,4 +53,9 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 
 func (r *Replica) refuse(peer causal.Device, reason Reason, err error) error {
 	return &RefusedError{Peer: peer, Reason: reason, Err: err}
+}
+
+// blame reports what a peer does wrong with no message that shows it.
+func (r *Replica) blame(peer causal.Device, reason Reason, err error) {
+	r.out.blamed = append(r.out.blamed, &RefusedError{Peer: peer, Reason: reason, Err: err})
 }

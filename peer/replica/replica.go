@@ -14,6 +14,9 @@ import (
 // Restore replayed. An Accepted need have no more than Change and Span set.
 type Log interface {
 	crdt.Source
+	// Start returns the first op of the batch that op lv is in, as the log keeps it: a Rewrite may begin there. Of an op
+	// that the log does not hold it is lv itself.
+	Start(lv causal.LV) causal.LV
 }
 
 // Config says what a replica is a copy of, and who it is. It is copied by New.
@@ -25,6 +28,10 @@ type Config struct {
 	Actor  causal.Actor
 	// Sign returns the device's ed25519 signature over msg. Required.
 	Sign func(msg []byte) []byte
+	// NewActor returns a new actor of Device, with 64 random bits that were never used before. It is called when somebody else
+	// turns out to hold more of this device's log than it does itself: after a restored backup, or with two copies
+	// of its directory in use. nil: it goes on as the actor it has, and forks it; for tests of that.
+	NewActor func() causal.Actor
 	// Verify checks signatures. nil means crypto/ed25519, as in every real store.
 	Verify crdt.Verify
 	// Log holds what is durable. Required.
@@ -77,6 +84,7 @@ type Replica struct {
 	author   authoring
 	records  recordTable
 	forks    forkTable
+	self     selfState
 	refused  uint64 // pending batches that turned out invalid
 
 	sealed causal.LV
@@ -166,8 +174,14 @@ func (r *Replica) Chains() *crdt.Chains { return r.chains }
 // Source returns the changes of the replica: the log, and those on their way there.
 func (r *Replica) Source() crdt.Source { return &r.source }
 
-// Digest returns the digest of everything the replica holds, and of the store's ID.
-func (r *Replica) Digest() crdt.Hash { return r.summary().digest }
+// Digest returns the digest of everything the replica holds, and of the store's ID. Until what is unsent may leave, it is another than
+// the replica tells its peers.
+func (r *Replica) Digest() crdt.Hash {
+	if r.self.held {
+		return summary(r.chains.Tips()).digest(r.cfg.Store)
+	}
+	return r.summary().digest
+}
 
 // ownSummary is the replica's own summary as of a length of its graph.
 type ownSummary struct {
@@ -176,10 +190,16 @@ type ownSummary struct {
 	valid bool
 }
 
-// summary returns what the replica holds. The tips are shared and must not be written to.
+// summary returns what the replica holds, less what is unsent. The tips are shared and must not be written to.
 func (r *Replica) summary() shared {
 	if n := r.graph.Len(); !r.own.valid || r.own.lv != n {
 		tips := summary(r.chains.Tips())
+		if r.self.held {
+			for i := range tips {
+				tips[i] = r.told(tips[i].Actor)
+			}
+			tips = slices.DeleteFunc(tips, func(t crdt.Tip) bool { return t.Hash == crdt.Hash{} })
+		}
 		r.own = ownSummary{shared: shared{digest: tips.digest(r.cfg.Store), tips: tips}, lv: n, valid: true}
 	}
 	return r.own.shared
@@ -240,6 +260,9 @@ func (r *Replica) StepGossip(from causal.Device, m Message, now int64) error {
 	case *Changes:
 		return r.stepChanges(from, p, m)
 	case *Heads:
+		if p != nil {
+			r.meetSelf(p, m.Tips)
+		}
 		r.seek(p, m.Tips)
 		return nil
 	}
@@ -298,6 +321,7 @@ func (r *Replica) Tick(now int64) {
 		}
 	}
 	r.tickRecord()
+	r.tickSelf()
 	r.author.tick(r.now)
 }
 

@@ -137,7 +137,7 @@ func (r *Replica) ackDue(p *peer) bool {
 func (r *Replica) ackTips(p *peer) []crdt.Tip {
 	var out summary
 	add := func(a causal.Actor) {
-		if t, ok := r.chains.Tip(a); ok {
+		if t := r.told(a); t.Seq > 0 {
 			out.set(t)
 		}
 	}

@@ -1,0 +1,247 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Rewrite replaces the end of the log.
+type Rewrite struct {
+	// From is the first op that goes: that of a block, as Log.Start gave it. Blocks go on from there.
+	From   causal.LV
+	Blocks []Block
+	// Moved says under which names what this device wrote is found now.
+	Moved []Moved
+}
+
+// Moved says that an actor's ops from From on are those of another from To on, in the same order.
+type Moved struct{ From, To causal.Dot }
+
+// Of returns the name of d after the move, and false if it did not move.
+func (m Moved) Of(d causal.Dot) (causal.Dot, bool) {
+	if d.Actor != m.From.Actor || d.Seq < m.From.Seq {
+		return d, false
+	}
+	return causal.Dot{Actor: m.To.Actor, Seq: d.Seq - m.From.Seq + m.To.Seq}, true
+}
+
+// before returns the chains as they were before op end, with every signature that is kept.
+func (r *Replica) before(end causal.LV) (*crdt.Chains, error) {
+	c := crdt.NewChains(r.cfg.Store)
+	if end == 0 {
+		return c, nil
+	}
+	err := r.source.Changes(causal.Span{End: end}, func(a crdt.Accepted) bool {
+		if a.Span.End <= end {
+			r.copyChange(c, a.Change, r.graph.Parents(a.Span.Start))
+		}
+		return a.Span.End < end
+	})
+	if err == nil && c.Graph().Len() != end {
+		err = fmt.Errorf("replica: the log ends at %d, before %d", c.Graph().Len(), end)
+	}
+	return c, err
+}
+
+// copyChange adds ch, which r holds, to c, with its signature.
+func (r *Replica) copyChange(c *crdt.Chains, ch *crdt.Change, parents []causal.LV) crdt.Accepted {
+	a := c.Author(ch, parents)
+	if s, ok := r.chains.Signature(ch.Dot()); ok {
+		c.AddSignature(s)
+	}
+	return a
+}
+
+// rewriter writes a log anew from some op on.
+type rewriter struct {
+	r     *Replica
+	c     *crdt.Chains
+	moved []Moved
+	list  []crdt.Accepted // what was added to c, from Rewrite.From on
+	first int             // of list, the first that is not kept
+}
+
+// rewrite returns the log without the own changes from split on that others hold otherwise, and without what builds on them, but with the
+// same as new changes of new actors. ok is false if that cannot be done: the log then stays as it is.
+func (r *Replica) rewrite(split causal.LV) (rw *Rewrite, ok bool, err error) {
+	from := min(r.cfg.Log.Start(split), r.source.stable)
+	c, err := r.before(split)
+	if err != nil {
+		return nil, false, err
+	}
+	w := &rewriter{r: r, c: c}
+	// What stays of the block that is cut.
+	if err := r.source.Changes(causal.Span{Start: from, End: split}, func(a crdt.Accepted) bool {
+		w.list = append(w.list, a)
+		return true
+	}); err != nil {
+		return nil, false, err
+	}
+	var again []crdt.Accepted
+	bad := r.graph.Actor(r.graph.ActorOf(split))
+	w.move(causal.Dot{Actor: bad, Seq: r.graph.Dot(split).Seq})
+	err = r.source.Changes(causal.Span{Start: split, End: r.graph.Len()}, func(a crdt.Accepted) bool {
+		if !w.follows(a) {
+			w.list = append(w.list, r.copyChange(c, a.Change, w.parents(a)))
+			return true
+		}
+		if _, ok := w.dot(a.Dot()); !ok {
+			w.move(causal.Dot{Actor: a.Actor, Seq: a.Seq})
+		}
+		again = append(again, a)
+		return true
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	w.first = len(w.list)
+	for _, a := range again {
+		if !w.again(a) {
+			return nil, false, nil
+		}
+	}
+	blocks, ok := w.blocks(from)
+	return &Rewrite{From: from, Blocks: blocks, Moved: w.moved}, ok, nil
+}
+
+// readyToRewrite returns the Ready that asks for what others hold otherwise to be written anew, if that is to be done now and can be.
+func (r *Replica) readyToRewrite() (Ready, bool) {
+	s := &r.self
+	if !s.parted {
+		return Ready{}, false
+	}
+	s.parted = false
+	rw, ok, err := r.rewrite(s.split)
+	if err != nil || !ok {
+		// It goes out as it is, and becomes a fork.
+		r.release()
+		return Ready{}, false
+	}
+	rd := Ready{Rewrite: rw}
+	for _, m := range rw.Moved {
+		if m.From.Actor == r.Actor() {
+			r.author.actors[0], s.renewed = m.To.Actor, true
+		}
+	}
+	if s.renewed {
+		rd.Actor = r.Actor()
+	}
+	s.done = true
+	r.out = output{waiting: true, sealed: r.sealed}
+	return rd, true
+}
+
+// move gives an actor's ops from d on to a new actor.
+func (w *rewriter) move(d causal.Dot) {
+	w.moved = append(w.moved, Moved{From: d, To: causal.Dot{Actor: w.r.cfg.NewActor(), Seq: 1}})
+}
+
+// dot returns the name of d in the new log, and whether it is another.
+func (w *rewriter) dot(d causal.Dot) (causal.Dot, bool) {
+	for _, m := range w.moved {
+		if d, ok := m.Of(d); ok {
+			return d, true
+		}
+	}
+	return d, false
+}
+
+// follows reports whether a has to be written anew: it is of what is left out, or builds on that.
+func (w *rewriter) follows(a crdt.Accepted) bool {
+	moved := func(d causal.Dot) bool { _, ok := w.dot(d); return ok }
+	return moved(a.Dot()) || slices.ContainsFunc(a.Deps(), moved) || a.Seq > 1 && moved(causal.Dot{Actor: a.Actor, Seq: a.Seq - 1})
+}
+
+// parents returns what a's author saw, in the new log.
+func (w *rewriter) parents(a crdt.Accepted) []causal.LV {
+	old := w.r.graph.Parents(a.Span.Start)
+	out := make([]causal.LV, len(old))
+	for i, lv := range old {
+		d, _ := w.dot(w.r.graph.Dot(lv))
+		out[i], _ = w.c.Graph().LV(d)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// again writes a anew: the same ops at the same version by the actor that took its author's place. It reports false if it cannot, since
+// this version does not understand what is in it.
+func (w *rewriter) again(a crdt.Accepted) bool {
+	var ops []*crdt.Op
+	a.Ops(func(_ causal.Seq, _ string, op *crdt.Op) bool {
+		if op.Void {
+			ops = nil
+			return false
+		}
+		o := *op
+		o.Elem, _ = w.dot(o.Elem)
+		o.Path = slices.Clone(o.Path)
+		for i := range o.Path {
+			o.Path[i].Elem, _ = w.dot(o.Path[i].Elem)
+			o.Path[i].Birth, _ = w.dot(o.Path[i].Birth)
+		}
+		ops = append(ops, &o)
+		return true
+	})
+	if len(ops) == 0 {
+		return false
+	}
+	first, _ := w.dot(causal.Dot{Actor: a.Actor, Seq: a.Seq})
+	parents := w.parents(a)
+	ch := crdt.NewChange(first.Actor, first.Seq, a.Time, w.c.Graph().Version(parents), ops)
+	if ch.Validate() != nil || ch.Len() != a.Len() {
+		return false
+	}
+	w.list = append(w.list, w.c.Author(ch, parents))
+	return true
+}
+
+// sign signs an own change of the new log.
+func (w *rewriter) sign(d causal.Dot) {
+	hash, ok := w.c.HashAt(d)
+	if !ok {
+		panic(fmt.Sprintf("replica: sign %s, which is not there", d))
+	}
+	s := crdt.Signature{Dot: d}
+	copy(s.Sig[:], w.r.cfg.Sign(crdt.SigningBytes(hash)))
+	w.c.AddSignature(s)
+}
+
+// signOwn signs own changes where a batch needs it: where another actor takes over, and where each actor ends.
+func (w *rewriter) signOwn(changes []crdt.Accepted) {
+	ended := make(map[causal.Actor]bool)
+	for i := len(changes) - 1; i >= 0; i-- {
+		a := changes[i]
+		if a.Actor.Device == w.r.cfg.Device && (!ended[a.Actor] || changes[i+1].Actor != a.Actor) {
+			w.sign(a.Dot())
+		}
+		ended[a.Actor] = true
+	}
+}
+
+// blocks returns what was added to the new chains in blocks that go on from a log of from ops. ok is false if a batch would be too large.
+func (w *rewriter) blocks(from causal.LV) (out []Block, ok bool) {
+	add := func(changes []crdt.Accepted) bool {
+		if len(changes) == 0 {
+			return true
+		}
+		w.signOwn(changes)
+		batch := w.c.BatchOf(changes).AppendTo(nil)
+		out = append(out, Block{First: changes[0].Span.Start, Batch: batch})
+		return len(batch) <= crdt.MaxBatchBytes && len(changes) <= crdt.MaxBatchChanges
+	}
+	ok = add(w.list[:w.first])
+	for rest := w.list[w.first:]; ok && len(rest) > 0; {
+		n, size := 0, 0
+		for n < len(rest) && n < crdt.TargetBatchChanges && size < crdt.TargetBatchBytes {
+			size += rest[n].Size()
+			n++
+		}
+		ok = add(rest[:n])
+		rest = rest[n:]
+	}
+	return out, ok && len(out) > 0 && out[0].First == from
+}
