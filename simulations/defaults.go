@@ -22,7 +22,7 @@ func (s *Scenario) withDefaults() (*Scenario, error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("simulations: "+format, args...)) }
 	if c.For == 0 {
-		c.For = 10 * time.Minute
+		c.For = defaultFor
 	}
 	if c.For < 0 || c.For > maxRun {
 		bad("for: %v is not between 0 and ten years", c.For)

@@ -45,7 +45,12 @@ func value(rng Rand) crdt.Value {
 	if rng.IntN(8) > 0 {
 		return scalar(rng)
 	}
-	v, err := crdt.ValueOf([]any{[]any{1, phrase(rng)}, map[string]any{"x": rng.IntN(3), "y": nil}}[rng.IntN(2)])
+	return valueOf([]any{[]any{1, phrase(rng)}, map[string]any{"x": rng.IntN(3), "y": nil}}[rng.IntN(2)])
+}
+
+// valueOf returns x, which is a part of a value or made here, as a value.
+func valueOf(x any) crdt.Value {
+	v, err := crdt.ValueOf(x)
 	if err != nil {
 		panic(fmt.Sprintf("a value of this package is none: %v", err))
 	}
