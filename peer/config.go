@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,10 @@ type Config struct {
 	// GossipAbove is the number of peers of one store above which its changes are gossiped on
 	// a topic, and not pushed to each peer. Default: 8. Negative: every store has a topic.
 	GossipAbove int
+
+	// Libp2p are further options for the node's libp2p host, which come after its own: a relay, hole punching, sockets of another
+	// kind. They must leave the identity, the connection gater and the event bus alone. Default: none.
+	Libp2p []libp2p.Option
 
 	// Heartbeat is how often a quiet connection is tried. A peer that is silent for three of them
 	// is cut off, and redialled. Default: 3 s.

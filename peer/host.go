@@ -57,7 +57,7 @@ func newHost(cfg *Config, key ed25519.PrivateKey, gate *gater, log *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("connection manager: %w", err)
 	}
-	h, err := libp2p.New(
+	options := []libp2p.Option{
 		libp2p.Identity(priv),
 		libp2p.NoListenAddrs, // listened below, one by one
 		libp2p.Transport(libp2pquic.NewTransport),
@@ -71,7 +71,8 @@ func newHost(cfg *Config, key ed25519.PrivateKey, gate *gater, log *slog.Logger)
 		libp2p.Ping(false), // the heartbeat is in our own stream
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.DisableMetrics(), // libp2p would put them into a registry of its own choice
-	)
+	}
+	h, err := libp2p.New(append(options, cfg.Libp2p...)...)
 	if err != nil {
 		return nil, fmt.Errorf("start libp2p: %w", err)
 	}
