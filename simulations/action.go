@@ -333,7 +333,7 @@ func (s *Sim) restore(d *Device) {
 	s.faults.saw(faultRestore)
 	d.halt("its disk is replaced by a backup")
 	d.disk = d.backup.copy()
-	d.restored = true
+	d.restored, d.suspect = true, true
 	s.after(time.Second, func() { s.revive(d) })
 }
 
@@ -352,6 +352,7 @@ func (s *Sim) clone(a Clone) {
 	// to one is linked to the other as well.
 	delete(s.devID, c.id)
 	c.id, c.sign, c.twin = d.id, d.sign, d
+	d.cloned, d.suspect, c.suspect = true, true, true
 	c.disk, c.joined = d.disk.copy(), true
 	s.full = append(s.full, 0)
 	if s.side != nil {

@@ -52,6 +52,7 @@ type Device struct {
 	twin     *Device // the device that this one is a clone of
 	suspect  bool    // its log was cloned or restored, so that what it says may be refused for good reason
 	restored bool
+	cloned   bool // there is another with the same key
 
 	joined, left, down bool
 	offline            int // how many things keep it off the network
@@ -110,6 +111,12 @@ func (d *Device) now() int64 {
 	return max(1, d.sim.start+at.Milliseconds())
 }
 
+// renew mints the actor that the replica goes on as because somebody holds more of its log than it does, or another one.
+func (d *Device) renew() causal.Actor {
+	d.sim.faults.saw(faultRenewed)
+	return d.newActor()
+}
+
 // newActor mints an actor that no device of the simulation had before.
 func (d *Device) newActor() causal.Actor {
 	a := causal.Actor{Device: d.id}
@@ -133,13 +140,37 @@ func (d *Device) boot() {
 		d.disk.torn = false
 		d.disk.actor = d.newActor()
 	}
-	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, Sign: d.sign, Verify: s.signer.verify, Log: d.disk, Limits: s.limits})
+	if !d.open() {
+		return
+	}
+	d.down = false
+	d.life++
+	d.inbox, d.syncing, d.connected = nil, false, 0
+	d.woken = false
+	s.trace.note(s.now, markStart, d.number, int(d.disk.len()), d.life, func() string { return fmt.Sprintf("%s starts with %d ops", d.name, d.disk.len()) })
+	d.tickAt(s.now)
+	for _, l := range d.links {
+		if l.up { // the other end has not noticed that this one was away
+			s.disconnect(l)
+		}
+		s.relink(l)
+	}
+}
+
+// open makes the replica from what is on the disk, and reports whether that could be done.
+func (d *Device) open() bool {
+	s := d.sim
+	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: d.renew, Sign: d.sign, Verify: s.signer.verify,
+		Log: d.disk, Limits: s.limits, Decode: s.decode})
 	if err == nil {
 		for i := range d.disk.blocks {
 			if err = r.Restore(d.disk.blocks[i].Batch); err != nil {
 				break
 			}
 		}
+	}
+	if err == nil && d.disk.self != nil {
+		err = r.RestoreSelf(d.disk.self)
 	}
 	for _, id := range sortedDevices(d.disk.peers) {
 		if err == nil {
@@ -153,21 +184,55 @@ func (d *Device) boot() {
 	}
 	if err != nil {
 		s.fail(checkRestart, d, fmt.Sprintf("the disk cannot be opened: %v", err))
+		return false
+	}
+	d.r, d.shown = r, d.disk.len()
+	return true
+}
+
+// rewritten goes on after the end of the log was replaced: what the device wrote and told nobody has other names now.
+func (d *Device) rewritten(rw *replica.Rewrite) {
+	s := d.sim
+	s.faults.saw(faultRewritten)
+	s.trace.note(s.now, markRewritten, d.number, int(rw.From), len(rw.Moved), func() string {
+		return fmt.Sprintf("%s writes anew what it had told nobody, from %d on", d.name, rw.From)
+	})
+	if !d.open() {
+		d.r = nil
 		return
 	}
-	d.r, d.down = r, false
-	d.life++
-	d.shown = d.disk.len()
-	d.inbox, d.syncing, d.connected = nil, false, 0
-	d.woken = false
-	s.trace.note(s.now, markStart, d.number, int(d.disk.len()), d.life, func() string { return fmt.Sprintf("%s starts with %d ops", d.name, d.disk.len()) })
-	d.tickAt(s.now)
+	d.r.SetGossip(s.gossips(d))
 	for _, l := range d.links {
-		if l.up { // the other end has not noticed that this one was away
-			s.disconnect(l)
+		if l.up {
+			d.r.Connect(l.peer(d).id, d.now())
 		}
-		s.relink(l)
 	}
+	for _, m := range rw.Moved {
+		for i := range d.acked {
+			a := &d.acked[i]
+			if to, moved := m.Of(a.dot); moved {
+				a.dot = to
+				a.hash, _ = d.r.Chains().HashAt(to)
+			}
+		}
+		for i := range d.waiting {
+			d.waiting[i].dot, _ = m.Of(d.waiting[i].dot)
+		}
+	}
+	d.acknowledge()
+}
+
+// acknowledge tells those who wait for a write that it is durable.
+func (d *Device) acknowledge() {
+	s := d.sim
+	for _, w := range d.waiting {
+		hash, _ := d.r.Chains().HashAt(w.dot)
+		d.acked = append(d.acked, acked{w.dot, hash, s.now})
+		d.authored++
+		s.changes++
+		w.done(nil)
+	}
+	d.waiting = d.waiting[:0]
 }
 
 // halt stops the device at once. What was not synced is lost.
@@ -270,6 +335,9 @@ func (d *Device) takeParcel(p *parcel) {
 			return
 		}
 	}
+	if p.lie != "" && p.lie != Garbage && p.lie != Forge { // those count when they are refused
+		s.faults.saw(lieFaults[p.lie])
+	}
 	before := d.r.Chains().Len()
 	gap := d.pending
 	if err == nil {
@@ -309,27 +377,40 @@ func (d *Device) refused(p *parcel, err *replica.RefusedError) {
 	s := d.sim
 	s.faults.saw(faultRefused)
 	s.trace.note(s.now, markRefused, d.number, p.from.number, int(err.Reason), func() string { return d.name + " refuses: " + err.Error() })
-	if p.from.honest() && !p.from.suspect {
-		s.fail(checkHonest, d, fmt.Sprintf("refused what honest %s sent: %v", p.from.name, err))
+	d.accuse(p.from, p.link, err)
+}
+
+// blame counts what the replica blames peers for that no message shows.
+func (d *Device) blame(blamed []*replica.RefusedError) {
+	for _, err := range blamed {
+		d.sim.faults.saw(faultBlamed)
+		if l := d.sim.byID(d, err.Peer); l != nil {
+			d.accuse(l.peer(d), l, err)
+		}
 	}
-	if p.from.liar != nil {
-		p.from.liar.noticed(err.Reason, s)
+}
+
+// accuse counts an offence of a peer, and cuts it off after too many.
+func (d *Device) accuse(peer *Device, l *link, err *replica.RefusedError) {
+	s := d.sim
+	if peer.honest() && !peer.suspect {
+		s.fail(checkHonest, d, fmt.Sprintf("refused what honest %s sent: %v", peer.name, err))
+	}
+	if peer.liar != nil {
+		peer.liar.noticed(err.Reason, s)
 	}
 	if d.refusals == nil {
 		d.refusals = make(map[*Device]int)
 	}
-	d.refusals[p.from]++
-	if d.refusals[p.from]%maxRefusals == 0 && p.link.up {
-		s.disconnect(p.link)
-		s.after(time.Minute, func() { s.relink(p.link) })
+	d.refusals[peer]++
+	if d.refusals[peer]%maxRefusals == 0 && l.up {
+		s.disconnect(l)
+		s.after(time.Minute, func() { s.relink(l) })
 	}
 }
 
 // maxRefusals is how many messages of a peer are refused before it is cut off for a while.
 const maxRefusals = 20
-
-// shuns reports whether d wants nothing of other.
-func (d *Device) shuns(other *Device) bool { return false }
 
 // work does what the replica wants done, up to a write that takes time.
 func (d *Device) work() {
@@ -343,7 +424,7 @@ func (d *Device) work() {
 		if planted.Is(planted.SendBeforeSync) {
 			d.sendAll()
 		}
-		if len(d.rd.Blocks) == 0 {
+		if len(d.rd.Blocks) == 0 && d.rd.Rewrite == nil && d.rd.Self == nil && d.rd.Actor.IsZero() {
 			d.finish()
 			continue
 		}
@@ -404,16 +485,15 @@ func (d *Device) finish() {
 		s.fail(checkHonest, d, err.Error())
 		return
 	}
+	if rw := d.rd.Rewrite; rw != nil {
+		d.rd = replica.Ready{}
+		d.rewritten(rw)
+		return
+	}
 	d.r.Advance()
 	s.show(d, d.rd.Events)
-	for _, w := range d.waiting {
-		hash, _ := d.r.Chains().HashAt(w.dot)
-		d.acked = append(d.acked, acked{w.dot, hash, s.now})
-		d.authored++
-		s.changes++
-		w.done(nil)
-	}
-	d.waiting = d.waiting[:0]
+	d.acknowledge()
+	d.blame(d.rd.Blamed)
 	if !planted.Is(planted.SendBeforeSync) {
 		d.sendAll()
 	}

@@ -24,6 +24,7 @@ type disk struct {
 	changes []crdt.Accepted // those of blocks
 	peers   map[causal.Device][]byte
 	records map[causal.Device][]byte
+	self    []byte
 	actor   causal.Actor
 	bytes   int
 	torn    bool // half of a block lies behind the last one
@@ -36,6 +37,7 @@ func newDisk(actor causal.Actor) *disk {
 // copy returns a disk with the same on it, as a backup is.
 func (d *disk) copy() *disk {
 	c := newDisk(d.actor)
+	c.self = d.self
 	c.blocks, c.changes, c.bytes = slices.Clone(d.blocks), slices.Clone(d.changes), d.bytes
 	for k, v := range d.peers {
 		c.peers[k] = v
@@ -75,8 +77,47 @@ func (d *disk) Start(lv causal.LV) causal.LV {
 
 // append makes what a Ready asks for durable. decode gives a block's batch.
 func (d *disk) append(rd *replica.Ready, decode func([]byte) (*crdt.Batch, error)) error {
+	if rd.Rewrite != nil {
+		d.cut(rd.Rewrite.From)
+	}
+	if err := d.write(rd.Blocks, decode); err != nil {
+		return err
+	}
+	if rd.Rewrite != nil {
+		if err := d.write(rd.Rewrite.Blocks, decode); err != nil {
+			return err
+		}
+	}
+	if !rd.Actor.IsZero() {
+		d.actor = rd.Actor
+	}
+	if rd.Self != nil {
+		d.self = rd.Self
+	}
+	for _, p := range rd.Peers {
+		d.peers[p.Device] = bytes.Clone(p.State)
+	}
+	for _, rec := range rd.Records {
+		d.records[rec.Device] = rec.Record
+	}
+	return nil
+}
+
+// cut takes off what lies from op from on, where a block begins.
+func (d *disk) cut(from causal.LV) {
+	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].First >= from })
+	for _, block := range d.blocks[i:] {
+		d.bytes -= len(block.Batch)
+	}
+	d.blocks = slices.Clone(d.blocks[:i])
+	j := sort.Search(len(d.changes), func(i int) bool { return d.changes[i].Span.Start >= from })
+	d.changes = slices.Clone(d.changes[:j])
+}
+
+// write puts blocks behind the log's end.
+func (d *disk) write(blocks []replica.Block, decode func([]byte) (*crdt.Batch, error)) error {
 	next := d.len()
-	for _, block := range rd.Blocks {
+	for _, block := range blocks {
 		if block.First != next {
 			return fmt.Errorf("simulations: a block of local version %d behind a log of %d ops", block.First, next)
 		}
@@ -91,12 +132,6 @@ func (d *disk) append(rd *replica.Ready, decode func([]byte) (*crdt.Batch, error
 		}
 		d.blocks = append(d.blocks, block)
 		d.bytes += len(block.Batch)
-	}
-	for _, p := range rd.Peers {
-		d.peers[p.Device] = bytes.Clone(p.State)
-	}
-	for _, rec := range rd.Records {
-		d.records[rec.Device] = rec.Record
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ const (
 	faultFlood
 	faultReplay
 	faultRefused
+	faultBlamed
+	faultRenewed
+	faultRewritten
 	faults
 )
 
@@ -49,6 +52,7 @@ var faultNames = [faults]string{
 	faultJitter: "jitter", faultBandwidth: "bandwidth used up", faultFerry: "ferry crossed", faultGap: "changes before what they build on", faultSilent: "lost on a link that seemed well",
 	faultReconnect: "reconnect", faultForge: "forged changes", faultFork: "fork", faultWithhold: "withheld changes", faultGarbage: "garbage",
 	faultFlood: "flood", faultReplay: "replay", faultRefused: "message refused",
+	faultBlamed: "peer blamed", faultRenewed: "went on as a new actor", faultRewritten: "unsent changes written anew",
 }
 
 // faultTable counts faults.

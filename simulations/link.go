@@ -24,6 +24,7 @@ type link struct {
 	way      [2]way
 	mesh     [2]bool // a, or b, chose the other for gossip
 	used     bool    // it was up once
+	replaced bool    // a stream to a device with the same key took the place of this one
 }
 
 // way is one direction of a link.
@@ -46,7 +47,8 @@ type parcel struct {
 	gossip  *rumour
 	stage   gossipStage
 	raw     []byte
-	fresh   bool // over a stream of its own: it may be doubled or late
+	lie     LieKind // a lie, "" if it is none
+	fresh   bool    // over a stream of its own: it may be doubled or late
 }
 
 // gossipStage is what a parcel of gossip is.
@@ -111,6 +113,9 @@ func (s *Sim) relink(l *link) {
 		l.dialling = true
 		down := s.now - l.downAt
 		backoff := min(max(down/2, s.redial), time.Minute)
+		if l.replaced {
+			backoff, l.replaced = time.Minute, false
+		}
 		if !l.used {
 			backoff = s.redial / 10
 		}
@@ -160,7 +165,7 @@ func (s *Sim) connect(l *link) {
 	l.dialling = false
 	_, cut1 := s.blocked(l, 0)
 	_, cut2 := s.blocked(l, 1)
-	if l.up || cut1 || cut2 || !l.a.running() || !l.b.running() || l.a.shuns(l.b) || l.b.shuns(l.a) {
+	if l.up || cut1 || cut2 || !l.a.running() || !l.b.running() {
 		return
 	}
 	l.up = true
@@ -172,11 +177,28 @@ func (s *Sim) connect(l *link) {
 	l.used = true
 	s.trace.note(s.now, markConnect, l.a.number, l.b.number, 0, func() string { return l.a.name + " and " + l.b.name + " connect" })
 	for _, d := range [2]*Device{l.a, l.b} {
+		d.replace(l)
 		d.connected++
 		d.input(input{connect: l.peer(d)})
 	}
 	l.a.remesh()
 	l.b.remesh()
+}
+
+// replace ends d's stream to another device with the same key as the one that l connects it to: of two clones only the one that came last is
+// heard, until the other comes again.
+func (d *Device) replace(l *link) {
+	other := l.peer(d)
+	if other.twin == nil && !other.cloned {
+		return
+	}
+	for _, old := range d.links {
+		if p := old.peer(d); old != l && old.up && p.id == other.id {
+			old.replaced = true
+			d.sim.disconnect(old)
+			d.sim.relink(old)
+		}
+	}
 }
 
 // latency returns the least time a message takes over l.

@@ -411,10 +411,19 @@ func (s *Sim) gossips(d *Device) bool { return s.above < 0 || d.connected > s.ab
 
 // byID returns the link from d to the device with an ID, nil if there is none.
 func (s *Sim) byID(d *Device, id causal.Device) *link {
-	if to := s.devID[id]; to != nil {
-		return s.byPair[[2]*Device{d, to}]
+	to := s.devID[id]
+	if to == nil {
+		return nil
 	}
-	return nil
+	l := s.byPair[[2]*Device{d, to}]
+	if to.cloned && (l == nil || !l.up) {
+		for _, other := range d.links {
+			if other.up && other.peer(d).id == id {
+				return other
+			}
+		}
+	}
+	return l
 }
 
 // size returns how many bytes a message takes.
@@ -436,7 +445,13 @@ const maxSmall = 20
 
 // decoder decodes batches, each once for all devices. What it gives is shared and must not be written to.
 type decoder struct {
-	batches map[*byte]*crdt.Batch
+	batches map[encoded]*crdt.Batch
+}
+
+// encoded are bytes, by where they are.
+type encoded struct {
+	first *byte
+	len   int
 }
 
 // maxDecoded bounds the batches that are kept.
@@ -446,7 +461,8 @@ func (s *Sim) decode(b []byte) (*crdt.Batch, error) {
 	if len(b) == 0 {
 		return crdt.DecodeBatch(b)
 	}
-	if got := s.decoded.batches[&b[0]]; got != nil {
+	key := encoded{&b[0], len(b)}
+	if got := s.decoded.batches[key]; got != nil {
 		return got, nil
 	}
 	got, err := crdt.DecodeBatch(b)
@@ -454,9 +470,9 @@ func (s *Sim) decode(b []byte) (*crdt.Batch, error) {
 		return nil, err
 	}
 	if len(s.decoded.batches) >= maxDecoded || s.decoded.batches == nil {
-		s.decoded.batches = make(map[*byte]*crdt.Batch)
+		s.decoded.batches = make(map[encoded]*crdt.Batch)
 	}
-	s.decoded.batches[&b[0]] = got
+	s.decoded.batches[key] = got
 	return got, nil
 }
 

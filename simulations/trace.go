@@ -34,7 +34,9 @@ const (
 	markAction
 	markRefused
 	markFailure
+	markRewritten
 	markEnd
+	markLie
 )
 
 // note puts a record into the trace. Its numbers say what happened; line, which is asked for only if somebody reads, says it in words.
