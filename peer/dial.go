@@ -33,6 +33,8 @@ const (
 
 	backoffBase     = 500 * time.Millisecond
 	maxBackoffSteps = 6 // 500 ms * 2^6 = 32 s
+	// recoverPause is how often one peer that comes back has the others dialled that have failed.
+	recoverPause = 5 * time.Second
 	// forgetAfter is how many failures it takes to forget a contact that was only heard of.
 	forgetAfter = 12
 	// enoughMembers is how many connected members of a store are enough not to dial those others tell of.
@@ -65,8 +67,9 @@ type dialer struct {
 	wake chan struct{}
 	busy chan struct{} // a slot for each dial under way
 
-	mu       sync.Mutex
-	contacts map[peer.ID]*contact
+	mu        sync.Mutex
+	contacts  map[peer.ID]*contact
+	recovered time.Time // when all that had failed were last dialled because one was reached
 }
 
 func newDialer(net *network) *dialer {
@@ -198,13 +201,30 @@ func (d *dialer) configured(p peer.ID) bool {
 	return c != nil && c.sources&sourceBootstrap != 0
 }
 
-// reached is told that p is connected.
+// reached is told that p is connected. If it could not be reached before, the network may have come back: the others that could not are
+// dialled too, and not only when their patience ends. What they have failed is kept, since they may be gone for good.
 func (d *dialer) reached(p peer.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.contacts[p]; c != nil {
-		c.failures = 0
+	c := d.contacts[p]
+	if c == nil || c.failures == 0 {
+		return
 	}
+	c.failures = 0
+	now := time.Now()
+	if now.Sub(d.recovered) < recoverPause {
+		return
+	}
+	d.recovered = now
+	for _, other := range d.contacts {
+		if other.failures == 0 {
+			continue
+		}
+		if at := d.turn(other.id); at.Before(other.next) {
+			other.next = at
+		}
+	}
+	d.rouse()
 }
 
 // met is told whether p shares a store. A member is redialled when it is lost, however it was met.
@@ -336,8 +356,7 @@ func (d *dialer) dial(c *contact) {
 	c.lastErr = err
 	defer d.rouse()
 	if err == nil {
-		c.failures = 0
-		return
+		return // reached is told of it
 	}
 	d.net.metrics.dialsFailed.Inc()
 	if c.failures++; c.failures == 1 {

@@ -57,9 +57,10 @@ func TestSimulatedPartition(t *testing.T) {
 					}
 					met(w.t, cut.how, w.net.Stats().Sub(before))
 					w.net.Heal()
-					took := w.converge(time.Minute)
-					again := took + w.meshed(2*time.Minute)
-					w.t.Logf("all agree after %v, all sessions are back after %v", took, again)
+					first := w.within(time.Minute, "the halves meet", func() bool { return connected(a, b) })
+					took := first + w.converge(15*time.Second)
+					again := took + w.meshed(15*time.Second) // one that is back has the others dialled
+					w.t.Logf("the halves meet after %v, all agree after %v, all sessions are back after %v", first, took, again)
 				})
 			})
 		})
@@ -115,6 +116,7 @@ func TestSimulatedFlapping(t *testing.T) {
 	forSizes(t, func(t *testing.T, n int) {
 		inWorld(t, n, home, func(w *world) {
 			var back []time.Duration
+			began := w.net.Stats()
 			flaps := 8
 			if n > 5 {
 				flaps = 4
@@ -122,14 +124,20 @@ func TestSimulatedFlapping(t *testing.T) {
 			for i := range flaps {
 				cut := cuts[i%len(cuts)]
 				before := w.net.Stats()
+				joined := connected(w.halves(packetnet.Whole))
 				a, b := w.halves(cut.how)
 				w.writeFor(time.Second+time.Duration(w.rng.Int64N(int64(14*time.Second))), time.Second)
-				met(w.t, cut.how, w.net.Stats().Sub(before))
+				if joined { // else nobody may have tried to send
+					met(w.t, cut.how, w.net.Stats().Sub(before))
+				}
 				w.net.Heal()
 				start := time.Now()
 				if connected(a, b) {
 					w.writeFor(time.Second+time.Duration(w.rng.Int64N(int64(5*time.Second))), time.Second)
 					continue // nobody noticed
+				}
+				if i < len(cuts) { // so that a cut of each kind meets somebody
+					w.within(time.Minute, "the halves meet", func() bool { return connected(a, b) })
 				}
 				up := 2*time.Second + time.Duration(w.rng.Int64N(int64(8*time.Second)))
 				w.write(a[0])
@@ -141,6 +149,9 @@ func TestSimulatedFlapping(t *testing.T) {
 				}
 				w.writeFor(up-time.Since(start), time.Second)
 			}
+			during := w.net.Stats().Sub(began)
+			met(w.t, packetnet.Silent, during)
+			met(w.t, packetnet.Noticed, during)
 			took := w.converge(time.Minute)
 			slices.Sort(back)
 			w.t.Logf("the halves met again after %v; at the end all agree after %v", back, took)
