@@ -1,0 +1,58 @@
+package simulations_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/atollsync/atoll/simulations"
+)
+
+// waits names scenarios that honest devices do not yet come through.
+var waits = map[string]string{
+	"liar-who-forks":   "both branches of a fork are not merged yet",
+	"cloned-directory": "both branches of a fork are not merged yet",
+}
+
+// Every shipped scenario passes, twice with the same trace.
+func TestShipped(t *testing.T) {
+	for _, name := range simulations.ShippedNames() {
+		t.Run(name, func(t *testing.T) {
+			s, err := simulations.Shipped(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(s.Question) < 40 {
+				t.Error("it says not what it answers")
+			}
+			devices := 0
+			for _, g := range s.Devices {
+				devices += max(1, g.Count)
+			}
+			if testing.Short() && devices > 100 {
+				t.Skip("large")
+			}
+			if why := waits[name]; why != "" {
+				t.Skip(why)
+			}
+			begun := time.Now()
+			r, err := simulations.Simulate(s, simulations.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Failures {
+				t.Errorf("%s on %s at %v: %s", f.Check, f.Device, f.At, f.Detail)
+			}
+			t.Logf("%d changes, %d applied, converged after %v; %v", r.Changes, r.Applied, r.Converged-r.Healed, time.Since(begun))
+			if devices > 100 {
+				return
+			}
+			again, err := simulations.Simulate(s, simulations.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.Trace != r.Trace {
+				t.Errorf("the trace is %v, and then %v", r.Trace, again.Trace)
+			}
+		})
+	}
+}
