@@ -159,6 +159,16 @@ func (s *Store) flush() error {
 		for _, f := range rd.Forks {
 			s.node.log.Warn("an actor's log has forked", logStore, s.Name(), logFork, f.String())
 		}
+		for _, d := range rd.Diverged {
+			s.node.metrics.diverged.Inc()
+			s.node.log.Error("a peer with the same changes shows something else: a bug in what one of the two runs", logStore, s.Name(), logDiverged, d.String())
+		}
+		for _, b := range rd.Blamed {
+			s.node.metrics.refused.Inc()
+			if l := s.links[b.Peer]; l != nil {
+				l.session.fail(violation(blameFor(b.Reason), b))
+			}
+		}
 		s.stirred = s.stirred || len(rd.Events) > 0 || len(rd.Records) > 0
 		if rd.Err != nil {
 			// Own writes may still work. What could not be read is not sent; a later tick tries again.

@@ -23,6 +23,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/peer/replica"
 )
 
 // syncProtocol is the stream protocol between two nodes.
@@ -164,6 +165,17 @@ const (
 	blameTag     = 50 // a tag that does not verify
 	blameSlow    = 10 // does not read what it asked for
 )
+
+// blameFor returns what it costs a peer that a replica refused something of it.
+func blameFor(reason replica.Reason) int {
+	switch reason {
+	case replica.BadSignature:
+		return blameTag // never by accident
+	case replica.Withheld:
+		return blameSlow // perhaps it cannot read its disk
+	}
+	return blameMessage
+}
 
 // gater decides who may connect: nobody while offline, and nobody who is banned.
 type gater struct {

@@ -25,6 +25,7 @@ type metrics struct {
 	sent          prometheus.Counter
 	framesIn      prometheus.Counter
 	framesOut     prometheus.Counter
+	diverged      prometheus.Counter
 	refused       prometheus.Counter
 	violations    prometheus.Counter
 	dials         prometheus.Counter
@@ -62,6 +63,7 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	m.sent = counter("sent_bytes_total", "Bytes written to the streams between nodes.")
 	m.framesIn = counter("received_frames_total", "Frames read from the streams between nodes.")
 	m.framesOut = counter("sent_frames_total", "Frames written to the streams between nodes.")
+	m.diverged = counter("diverged_slices_total", "Slices that a peer with the same changes was found to show otherwise: bugs.")
 	m.refused = counter("refused_messages_total", "Messages of peers that a replica refused.")
 	m.violations = counter("violations_total", "Sessions ended because the peer broke the protocol.")
 	m.dials = counter("dials_total", "Attempts to reach a peer.")

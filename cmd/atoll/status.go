@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,6 +43,15 @@ type storeStatus struct {
 	Deliveries []delivery   `json:"deliveries"`
 	Skewed     []skewStatus `json:"skewed"`
 	Forks      []forkStatus `json:"forks"`
+	// Diverged are slices that peers with the same changes show otherwise.
+	Diverged []divergedStatus `json:"diverged"`
+}
+
+type divergedStatus struct {
+	Slice  string `json:"slice"`
+	Device string `json:"device"` // that shows it otherwise
+	Ours   string `json:"ours"`   // digests of the slice
+	Theirs string `json:"theirs"`
 }
 
 type delivery struct {
@@ -52,8 +62,18 @@ type delivery struct {
 }
 
 type skewStatus struct {
-	Actor string `json:"actor"`
-	Ahead int64  `json:"ahead_ms"`
+	Actor  string `json:"actor"`
+	Device string `json:"device"` // public key, in hex
+	Ahead  int64  `json:"ahead_ms"`
+}
+
+// ahead says for people how far a clock is ahead.
+func ahead(ms int64) string {
+	d := time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	if day := 24 * time.Hour; d >= 2*day {
+		return plural(int(d/day), "day")
+	}
+	return d.Round(time.Second).String()
 }
 
 type forkStatus struct {
@@ -149,7 +169,7 @@ func (st storeStatus) write(w io.Writer, s style) {
 		line("%s", s.yellow("of a newer version, neither shown nor writable here: "+strings.Join(st.Opaque, ", ")))
 	}
 	for _, k := range st.Skewed {
-		line("%s", s.yellow(fmt.Sprintf("the clock of %s is %v ahead of this one", shortActor(k.Actor), time.Duration(k.Ahead)*time.Millisecond)))
+		line("%s", s.yellow(fmt.Sprintf("the clock of device %s is %s ahead of this one: its changes win over concurrent ones (or this device's clock is behind)", shortDevice(k.Device), ahead(k.Ahead))))
 	}
 	for _, f := range st.Forks {
 		how := "as claimed by"
@@ -162,6 +182,10 @@ func (st storeStatus) write(w io.Writer, s style) {
 		}
 		line("%s", s.red(fmt.Sprintf("FORK: %s wrote %s and %s, %s %s: a copied data directory, or malice",
 			shortActor(f.Actor), f.Ours, f.Theirs, how, from)))
+	}
+	for _, d := range st.Diverged {
+		line("%s", s.red(fmt.Sprintf("BUG: slice %s is another at device %s, which holds the same changes: one of the two programs is wrong; please report it",
+			d.Slice, shortDevice(d.Device))))
 	}
 	if st.Problem != "" {
 		line("%s", s.yellow(st.Problem))
@@ -189,14 +213,14 @@ func (c *control) status(*http.Request) (any, error) {
 
 func (c *control) storeStatus(s peer.StoreStatus) (storeStatus, error) {
 	out := storeStatus{storeListing: newStoreListing(s), Version: dots(s.Version), Problem: s.Problem, Void: s.Void, Unknown: s.Unknown,
-		Opaque: []string{}, Pending: s.PendingBatches, Deliveries: []delivery{}, Skewed: []skewStatus{}, Forks: []forkStatus{}}
+		Opaque: []string{}, Pending: s.PendingBatches, Deliveries: []delivery{}, Skewed: []skewStatus{}, Forks: []forkStatus{}, Diverged: []divergedStatus{}}
 	for _, slice := range s.Slices {
 		if slice.Opaque {
 			out.Opaque = append(out.Opaque, slice.Name)
 		}
 	}
 	for _, k := range s.Skewed {
-		out.Skewed = append(out.Skewed, skewStatus{k.Actor.Text(), k.Ahead})
+		out.Skewed = append(out.Skewed, skewStatus{k.Actor.Text(), fmt.Sprintf("%x", k.Actor.Device[:]), k.Ahead})
 	}
 	for _, f := range s.Forks {
 		one := forkStatus{Actor: f.Actor.Text(), Ours: newTip(f.Ours), Theirs: newTip(f.Theirs), Proven: f.By == f.Actor}
@@ -204,6 +228,9 @@ func (c *control) storeStatus(s peer.StoreStatus) (storeStatus, error) {
 			one.From = fmt.Sprintf("%x", f.From[:])
 		}
 		out.Forks = append(out.Forks, one)
+	}
+	for _, d := range s.Diverged {
+		out.Diverged = append(out.Diverged, divergedStatus{d.Slice, fmt.Sprintf("%x", d.Peer[:]), fmt.Sprintf("%x", d.Ours[:]), fmt.Sprintf("%x", d.Theirs[:])})
 	}
 	if s.Err != nil || len(s.Version) == 0 {
 		return out, nil

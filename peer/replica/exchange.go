@@ -47,6 +47,8 @@ type peer struct {
 	remaining uint64
 
 	// What it says to hold of this device's own log and has not shown, since when; and whether it once failed to.
+	statesOf  crdt.Hash // the summary whose states it was told
+	sayStates bool
 	claimed   crdt.Tip
 	claimedAt int64
 	liar      bool
@@ -447,6 +449,9 @@ func (r *Replica) tickPeer(p *peer) {
 	if r.comparisonDue(p) {
 		p.compared, p.comparedAt = r.now, r.summary().digest
 		p.askDigest = true
+	}
+	if at, ok := r.statesAt(p); ok && r.now >= at {
+		p.sayStates = true
 	}
 	if p.unsaved && r.now-p.savedAt >= r.limits.SettleInterval {
 		r.savePeer(p)

@@ -83,8 +83,9 @@ func meeting(t testing.TB) (*network, map[replica.MessageType]replica.Message) {
 	messages[replica.AckType] = &replica.Ack{Tips: tips}
 	messages[replica.DigestType] = &replica.Digest{Digest: w.devices[1].r.Digest(), Ask: true}
 	messages[replica.NeedFullType] = &replica.NeedFull{}
+	messages[replica.StatesType] = &replica.States{Digest: w.devices[1].r.Digest(), Slices: w.devices[1].r.State().SliceDigests(), Whole: true}
 	messages[replica.HeadsType] = &replica.Heads{Tips: tips}
-	for typ := replica.HaveType; typ <= replica.HeadsType; typ++ {
+	for typ := replica.HaveType; typ <= replica.StatesType; typ++ {
 		if messages[typ] == nil {
 			t.Fatalf("no message of type %d", typ)
 		}

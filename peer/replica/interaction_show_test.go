@@ -46,6 +46,9 @@ func (e *interaction) status(n *device) {
 	for _, k := range s.Skewed {
 		e.printf("  skewed %s by %d ms\n", k.Actor, k.Ahead)
 	}
+	for _, d := range s.Diverged {
+		e.printf("  slice %s is otherwise at %s\n", d.Slice, d.Peer)
+	}
 	for _, p := range s.Peers {
 		if !p.Connected {
 			continue

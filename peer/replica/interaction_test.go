@@ -300,7 +300,7 @@ func (e *interaction) describe(p parcel) string {
 	return fmt.Sprintf("%s->%s: %s%s", p.from, p.to, how, m)
 }
 
-var digestPattern = regexp.MustCompile(`(digest=|base=|Digest )([0-9a-f]{8})`)
+var digestPattern = regexp.MustCompile(`(digest=|base=|Digest |States )([0-9a-f]{8})`)
 
 // rename replaces names of keys by those of devices, and digests by D1, D2... in order of appearance.
 func (e *interaction) rename(s string) string {

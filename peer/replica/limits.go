@@ -33,6 +33,8 @@ type Limits struct {
 	DigestInterval    int64
 	MaxDigestInterval int64
 	SettleInterval    int64
+	// StateInterval is how long nothing must have changed before states are compared with a peer (default 15,000).
+	StateInterval int64
 	// RecordInterval is the least time between two delivery records of this device (default
 	// 1,000); it is stretched in stores of many actors, whose records are large.
 	RecordInterval int64
@@ -72,6 +74,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	fill64("DigestInterval", &l.DigestInterval, 10_000)
 	fill64("MaxDigestInterval", &l.MaxDigestInterval, 600_000)
 	fill64("SettleInterval", &l.SettleInterval, 1_000)
+	fill64("StateInterval", &l.StateInterval, 15_000)
 	fill64("RecordInterval", &l.RecordInterval, 1_000)
 	fill64("MaxSkew", &l.MaxSkew, 60_000)
 	l.MaxRetryInterval = max(l.MaxRetryInterval, l.RetryInterval)

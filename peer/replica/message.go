@@ -37,6 +37,7 @@ const (
 	DigestType   MessageType = 5
 	RecordsType  MessageType = 6
 	HeadsType    MessageType = 7
+	StatesType   MessageType = 8
 )
 
 // Message is what replicas say to each other. A message is immutable once made: it may be sent to

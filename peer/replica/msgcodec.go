@@ -21,11 +21,12 @@ import (
 //	Digest    [5, digest, records, ask]
 //	Records   [6, [[device, counter, [actor, seq, hash, ...], signature], ...]]
 //	Heads     [7, [actor, seq, hash, ...]]
+//	States    [8, digest, [slice, digest, ...], whole]
 //
-// An absent base, and the hash of a tip of seq 0, are empty.
+// An absent base, the hash of a tip of seq 0 and the digest of an opaque slice are empty.
 
 // fields is the length of each type's array.
-var fields = [...]int{HaveType: 6, NeedFullType: 1, ChangesType: 3, AckType: 2, DigestType: 4, RecordsType: 2, HeadsType: 2}
+var fields = [...]int{HaveType: 6, NeedFullType: 1, ChangesType: 3, AckType: 2, DigestType: 4, RecordsType: 2, HeadsType: 2, StatesType: 4}
 
 func (m *Have) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[HaveType])
@@ -92,7 +93,7 @@ func DecodeMessage(b []byte) (Message, error) {
 	r := reader{b: b}
 	n := r.array()
 	t := MessageType(r.uint(math.MaxUint8))
-	if r.err == nil && (t < HaveType || t > HeadsType) {
+	if r.err == nil && (t < HaveType || t > StatesType) {
 		r.fail("unknown type")
 	}
 	if r.err == nil && n != fields[t] {
@@ -121,6 +122,8 @@ func DecodeMessage(b []byte) (Message, error) {
 		m = &Records{Records: r.records()}
 	case HeadsType:
 		m = &Heads{Tips: r.tips(false)}
+	case StatesType:
+		m = &States{Digest: r.hash(), Slices: r.states(), Whole: r.bool()}
 	}
 	if err := r.end(); err != nil {
 		return nil, err

@@ -74,7 +74,7 @@ func genDevices(t *rapid.T) []causal.Device {
 
 func genMessage() *rapid.Generator[replica.Message] {
 	return rapid.Custom(func(t *rapid.T) replica.Message {
-		return drawMessage(t, replica.MessageType(rapid.IntRange(int(replica.HaveType), int(replica.HeadsType)).Draw(t, "type")))
+		return drawMessage(t, replica.MessageType(rapid.IntRange(int(replica.HaveType), int(replica.StatesType)).Draw(t, "type")))
 	})
 }
 
@@ -106,13 +106,25 @@ func drawMessage(t *rapid.T, kind replica.MessageType) replica.Message {
 			m.Records = append(m.Records, rec)
 		}
 		return m
+	case replica.StatesType:
+		m := &replica.States{Digest: genHash(t), Whole: rapid.Bool().Draw(t, "whole")}
+		for i, name := range []string{"", "a", "notes", "todos"} {
+			if rapid.Bool().Draw(t, "has") {
+				s := crdt.SliceDigest{Name: name}
+				if i > 0 {
+					s.Digest = genHash(t)
+				}
+				m.Slices = append(m.Slices, s)
+			}
+		}
+		return m
 	default:
 		return &replica.Heads{Tips: genTips(0, false).Draw(t, "tips")}
 	}
 }
 
 func TestMessageRoundTrip(t *testing.T) {
-	for kind := replica.HaveType; kind <= replica.HeadsType; kind++ {
+	for kind := replica.HaveType; kind <= replica.StatesType; kind++ {
 		rapid.Check(t, func(t *rapid.T) {
 			m := drawMessage(t, kind)
 			b := m.AppendTo(nil)

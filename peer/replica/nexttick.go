@@ -63,6 +63,9 @@ func (r *Replica) peerTick(p *peer) int64 {
 	if p.unsaved {
 		at = min(at, p.savedAt+r.limits.SettleInterval)
 	}
+	if t, ok := r.statesAt(p); ok {
+		at = min(at, t)
+	}
 	return min(at, r.comparisonAt(p))
 }
 

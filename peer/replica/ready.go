@@ -62,6 +62,8 @@ type Ready struct {
 	Records []DeviceRecord
 	// Forks were noticed for the first time.
 	Forks []Fork
+	// Diverged peers hold the same changes and show something else: a bug, to be reported, noticed for the first time.
+	Diverged []Divergence
 	// Blamed are offences of peers that no single message shows: to be counted like the *RefusedErrors of Step.
 	Blamed []*RefusedError
 	// Err says why the log could not be read: a fault of this device's storage. Some
@@ -88,6 +90,9 @@ func (rd Ready) String() string {
 	for _, f := range rd.Forks {
 		fmt.Fprintf(&b, "fork %s\n", f)
 	}
+	for _, d := range rd.Diverged {
+		fmt.Fprintf(&b, "diverged %s\n", d)
+	}
 	for _, m := range rd.Announce {
 		fmt.Fprintf(&b, "announce %s\n", m)
 	}
@@ -106,6 +111,7 @@ type output struct {
 	records  []DeviceRecord
 	forks    []Fork
 	blamed   []*RefusedError
+	diverged []Divergence
 	cuts     []cutting // made for this Ready, to be used for more than one peer
 	pushed   bool      // an own change was sealed
 	waiting  bool      // Ready was called, Advance was not
@@ -126,7 +132,7 @@ func (r *Replica) HasReady() bool {
 	if o.waiting || r.self.done {
 		return false
 	}
-	if r.self.renewed || r.self.changed || r.self.parted || len(o.blamed) > 0 {
+	if r.self.renewed || r.self.changed || r.self.parted || len(o.blamed)+len(o.diverged) > 0 {
 		return true
 	}
 	if r.sealed < r.graph.Len() || len(o.blocks)+len(o.events)+len(o.announce)+len(o.peers)+len(o.records)+len(o.forks) > 0 || r.records.due {
@@ -152,7 +158,7 @@ func (r *Replica) Ready() Ready {
 			r.extend(p, r.graph.Len())
 		}
 	}
-	rd := Ready{Blocks: r.out.blocks, Events: r.out.events, Announce: r.out.announce, Forks: r.out.forks, Blamed: r.out.blamed}
+	rd := Ready{Blocks: r.out.blocks, Events: r.out.events, Announce: r.out.announce, Forks: r.out.forks, Blamed: r.out.blamed, Diverged: r.out.diverged}
 	if r.self.renewed {
 		rd.Actor, r.self.renewed = r.Actor(), false
 	}

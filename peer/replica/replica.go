@@ -85,6 +85,7 @@ type Replica struct {
 	records  recordTable
 	forks    forkTable
 	self     selfState
+	states   stateTable
 	refused  uint64 // pending batches that turned out invalid
 
 	sealed causal.LV
@@ -244,6 +245,9 @@ func (r *Replica) Step(from causal.Device, m Message, now int64) error {
 		return nil
 	case *Records:
 		return r.stepRecords(p, m)
+	case *States:
+		r.stepStates(p, m)
+		return nil
 	}
 	return r.refuse(from, Malformed, fmt.Errorf("replica: %T does not travel on a stream", m))
 }

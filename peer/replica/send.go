@@ -9,7 +9,7 @@ import (
 
 // hasMessages reports whether messages would return any for p.
 func (r *Replica) hasMessages(p *peer) bool {
-	return p.connected && (p.needFull || len(p.proofs) > 0 || p.sayDigest || p.askDigest || r.haveDue(p) ||
+	return p.connected && (p.needFull || p.sayStates || len(p.proofs) > 0 || p.sayDigest || p.askDigest || r.haveDue(p) ||
 		p.sayAck && r.ackDue(p) || r.maySend(p) || p.sayRecords && r.recordsDue(p))
 }
 
@@ -96,6 +96,12 @@ func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
 		p.inFlight = append(p.inFlight, flight{at: r.now, bytes: len(c.batch), sent: c.sent, ends: r.ends(c.sent)})
 		p.unacked += len(c.batch)
 		p.todo = c.rest
+	}
+	if p.sayStates {
+		p.sayStates = false
+		if !r.self.held {
+			say(r.makeStates(p))
+		}
 	}
 	if p.sayRecords {
 		if r.recordsDue(p) {

@@ -22,6 +22,8 @@ type Status struct {
 	// Void and Unknown are the ops without effect, as crdt.Stats counts them.
 	Void, Unknown int
 	Forks         []Fork
+	// Diverged are slices that peers with the same changes show otherwise: a bug in what one of the two runs.
+	Diverged []Divergence
 	// Skewed are authors whose last change is from ahead of the local clock, sorted, at most 256.
 	Skewed []Skew
 	Peers  []PeerStatus
@@ -70,6 +72,7 @@ func (r *Replica) Status(now int64) Status {
 		Void:           stats.Void,
 		Unknown:        stats.Unknown,
 		Forks:          slices.Clone(r.forks.forks),
+		Diverged:       slices.Clone(r.states.diverged),
 		Outbox:         r.OutboxLen(causal.Device{}),
 		Skewed:         r.skewed(now),
 	}
