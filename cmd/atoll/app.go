@@ -20,6 +20,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // an operation or a check failed
 	exitUsage  = 2 // the command line makes no sense
+	// exitInterrupted is that of a shell for what Ctrl-C ended.
+	exitInterrupted = 130
 )
 
 // app is what every subcommand shares: the streams and the flags of the root command.
@@ -39,7 +41,7 @@ type commandGroup struct {
 
 func (a *app) commands() []commandGroup {
 	return []commandGroup{
-		{"try", "See it work:", []*cobra.Command{newDemoCommand(a), newReplayCommand(a)}},
+		{"try", "See it work:", []*cobra.Command{newDemoCommand(a), newSimulateCommand(a), newReplayCommand(a)}},
 		{"node", "Node and peers:", []*cobra.Command{newStartCommand(a), newStatusCommand(a), newPeersCommand(a), newConnectCommand(a)}},
 		{"stores", "Stores:", []*cobra.Command{newCreateCommand(a), newJoinCommand(a), newTicketCommand(a), newStoresCommand(a),
 			newRenameCommand(a), newForgetCommand(a)}},
@@ -106,6 +108,9 @@ func (a *app) exitStatus(cmd *cobra.Command, err error) int {
 	}
 	if errors.Is(err, errReported) {
 		return status
+	}
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
 	}
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
