@@ -166,7 +166,7 @@ func (s *Store) flush() error {
 		for _, b := range rd.Blamed {
 			s.node.metrics.refused.Inc()
 			if l := s.links[b.Peer]; l != nil {
-				l.session.fail(violation(blameFor(b.Reason), b))
+				l.session.fail(violation(b.Reason.Points(), b))
 			}
 		}
 		s.stirred = s.stirred || len(rd.Events) > 0 || len(rd.Records) > 0

@@ -408,12 +408,17 @@ func (g *gossip) blame(device crdt.Device, err error) {
 	if perr != nil {
 		return
 	}
-	v := violation(blameMessage, fmt.Errorf("gossip: %w", err))
+	points := blameMessage
+	var refused *replica.RefusedError
+	if errors.As(err, &refused) {
+		points = refused.Reason.Points()
+	}
+	v := violation(points, fmt.Errorf("gossip: %w", err))
 	if s := g.net.session(p); s != nil {
 		s.fail(v)
 		return
 	}
-	g.net.gate.blame(p, blameMessage)
+	g.net.gate.blame(p, points, err)
 	g.net.log.Warn("a peer broke the protocol", logPeer, p, logError, err)
 }
 

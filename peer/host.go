@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -152,100 +153,70 @@ func deviceOf(p peer.ID) (crdt.Device, bool) {
 	return crdt.Device(raw), true
 }
 
-// Scoring of peers that break the protocol.
+// What offences cost that only the node sees, in the points of replica.Scores. Each also costs the session.
 const (
-	scoreBan   = 100              // at this score a peer is banned
-	scoreDecay = 2 * time.Second  // in which one point is forgiven
-	banTime    = 10 * time.Minute // for the first ban
-	maxScores  = 4096
-
-	// What offences cost. Each also costs the session.
 	blameFrame   = 35 // a frame that is none
 	blameMessage = 35 // a sealed or framed message that is none, or that says what cannot be
 	blameTag     = 50 // a tag that does not verify
 	blameSlow    = 10 // does not read what it asked for
 )
 
-// blameFor returns what it costs a peer that a replica refused something of it.
-func blameFor(reason replica.Reason) int {
-	switch reason {
-	case replica.BadSignature:
-		return blameTag // never by accident
-	case replica.Withheld:
-		return blameSlow // perhaps it cannot read its disk
-	}
-	return blameMessage
-}
-
 // gater decides who may connect: nobody while offline, and nobody who is banned.
 type gater struct {
 	now     func() time.Time
 	offline func() bool
+	began   time.Time
 
 	mu     sync.Mutex
-	scores map[peer.ID]*score
-	swept  time.Time // when those that have decayed were last forgotten
-}
-
-type score struct {
-	points int
-	at     time.Time // when points was right
-	until  time.Time // banned until
+	scores replica.Scores
 }
 
 func newGater(offline func() bool, now func() time.Time) *gater {
-	return &gater{now: now, offline: offline, scores: make(map[peer.ID]*score)}
+	return &gater{now: now, offline: offline, began: now()}
 }
+
+// elapsed returns the milliseconds since g was made: the clock may be set, this goes on.
+func (g *gater) elapsed() int64 { return g.now().Sub(g.began).Milliseconds() }
 
 // blame adds points to p's score and returns until when p is banned, zero if it is not.
-func (g *gater) blame(p peer.ID, points int) time.Time {
+func (g *gater) blame(p peer.ID, points int, why error) time.Time {
+	d, ok := deviceOf(p)
+	if !ok {
+		return time.Time{} // it never gets as far as a session
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := g.now()
-	s := g.scores[p]
-	if s == nil {
-		if len(g.scores) >= maxScores && now.Sub(g.swept) >= scoreDecay {
-			g.forgive(now)
-			g.swept = now
-		}
-		if len(g.scores) >= maxScores {
-			return time.Time{} // so many that the resource manager is what helps
-		}
-		s = &score{at: now}
-		g.scores[p] = s
+	reason := why.Error()
+	until := g.scores.Blame(d, points, reason[:min(len(reason), maxReason)], g.elapsed())
+	if until == 0 {
+		return time.Time{}
 	}
-	s.decay(now)
-	if s.points += points; s.points >= scoreBan {
-		s.points = scoreBan / 2 // the second ban comes sooner
-		s.until = now.Add(banTime)
-	}
-	return s.until
-}
-
-func (s *score) decay(now time.Time) {
-	if gone := int(now.Sub(s.at) / scoreDecay); gone > 0 {
-		s.points = max(0, s.points-gone)
-		s.at = now
-	}
-}
-
-// forgive forgets peers whose score has decayed. g.mu is held.
-func (g *gater) forgive(now time.Time) {
-	for p, s := range g.scores {
-		if s.decay(now); s.points == 0 && now.After(s.until) {
-			delete(g.scores, p)
-		}
-	}
+	return g.began.Add(time.Duration(until) * time.Millisecond)
 }
 
 func (g *gater) allowed(p peer.ID) bool {
 	if g.offline() {
 		return false
 	}
+	d, ok := deviceOf(p)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.scores[p]
-	return s == nil || g.now().After(s.until)
+	return !ok || !g.scores.Banned(d, g.elapsed())
+}
+
+// offenders returns the peers with offences that are not forgiven.
+func (g *gater) offenders() []Offender {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []Offender
+	for _, s := range g.scores.List(g.elapsed()) {
+		o := Offender{Device: s.Device, Points: s.Points, Bans: s.Bans, Reason: strings.ToValidUTF8(s.Reason, "")}
+		if s.Until > 0 {
+			o.Until = g.began.Add(time.Duration(s.Until) * time.Millisecond)
+		}
+		out = append(out, o)
+	}
+	return out
 }
 
 // The methods of libp2p's ConnectionGater.

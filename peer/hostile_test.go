@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -19,7 +18,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	lnet "github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/atollsync/atoll/peer/replica"
 )
@@ -326,6 +324,15 @@ func TestHostileMember(t *testing.T) {
 			}
 		}
 	})
+	banned := 0
+	for _, o := range a.Status().Offenders {
+		if o.Until.After(time.Now()) && o.Bans > 0 && o.Reason != "" {
+			banned++
+		}
+	}
+	if banned == 0 {
+		t.Errorf("the offender is not among %+v", a.Status().Offenders)
+	}
 	if got := show(t, s); got != want {
 		t.Errorf("shows %s, want %s", got, want)
 	}
@@ -434,32 +441,6 @@ func TestOutQueueIsBounded(t *testing.T) {
 	}
 	if _, ok, full, _ := q.next(); ok || !full {
 		t.Error("a queue that overflowed goes on as if nothing was lost")
-	}
-}
-
-func TestScoresDecay(t *testing.T) {
-	now := time.Unix(1000, 0)
-	g := newGater(func() bool { return false }, func() time.Time { return now })
-	for range 10 {
-		if until := g.blame("p", blameSlow-1); !until.IsZero() {
-			t.Fatalf("banned until %v for offences far apart", until)
-		}
-		now = now.Add(blameSlow * scoreDecay)
-	}
-	for g.blame("p", blameSlow).IsZero() {
-	}
-	if g.allowed("p") || !g.allowed("q") {
-		t.Error("the offender, and only it, is to be banned")
-	}
-	now = now.Add(banTime + time.Second)
-	if !g.allowed("p") {
-		t.Error("a ban ends")
-	}
-	for i := range 2 * maxScores {
-		g.blame(peer.ID(fmt.Sprint("peer", i)), 1)
-	}
-	if len(g.scores) > maxScores {
-		t.Errorf("%d scores kept, at most %d allowed", len(g.scores), maxScores)
 	}
 }
 

@@ -28,6 +28,7 @@ type metrics struct {
 	diverged      prometheus.Counter
 	refused       prometheus.Counter
 	violations    prometheus.Counter
+	bans          prometheus.Counter
 	dials         prometheus.Counter
 	dialsFailed   prometheus.Counter
 	gossipIn      prometheus.Counter
@@ -65,6 +66,7 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	m.framesOut = counter("sent_frames_total", "Frames written to the streams between nodes.")
 	m.diverged = counter("diverged_slices_total", "Slices that a peer with the same changes was found to show otherwise: bugs.")
 	m.refused = counter("refused_messages_total", "Messages of peers that a replica refused.")
+	m.bans = counter("bans_total", "Times a peer was cut off for a while since it broke the protocol again and again.")
 	m.violations = counter("violations_total", "Sessions ended because the peer broke the protocol.")
 	m.dials = counter("dials_total", "Attempts to reach a peer.")
 	m.dialsFailed = counter("failed_dials_total", "Attempts to reach a peer that failed.")

@@ -383,9 +383,10 @@ func (w *network) serve(s *session) {
 	switch {
 	case errors.As(err, &v):
 		w.metrics.violations.Inc()
-		until := w.gate.blame(s.peer, v.points)
+		until := w.gate.blame(s.peer, v.points, v.err)
 		w.log.Warn("a peer broke the protocol", logPeer, s.peer, logError, v.err)
 		if !until.IsZero() && until.After(time.Now()) {
+			w.metrics.bans.Inc()
 			w.log.Warn("the peer is banned", logPeer, s.peer, logUntil, until)
 			_ = w.host.Network().ClosePeer(s.peer) // it may be gone already
 		}

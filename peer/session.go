@@ -396,7 +396,7 @@ func (s *session) stepped(l *link, m replica.Message, err error) error {
 		return nil
 	case errors.As(err, &refused):
 		s.net.metrics.refused.Inc()
-		return violation(blameFor(refused.Reason), err)
+		return violation(refused.Reason.Points(), err)
 	case s.ctx.Err() != nil:
 		return err
 	}

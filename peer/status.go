@@ -24,6 +24,25 @@ type Status struct {
 	Notices           []string
 	Stores            []StoreStatus
 	Peers             []PeerInfo
+	Offenders         []Offender
+}
+
+// Offender describes a peer that broke the protocol to a person.
+type Offender struct {
+	Device crdt.Device
+	Points int       // offences, as far as they are not forgiven with time; 100 are a ban
+	Bans   int       // so far; each one is longer
+	Until  time.Time // it is neither dialled nor accepted before; zero: it is
+	Reason string    // of the last offence
+}
+
+// Offenders returns the peers that broke the protocol and are not forgiven yet, by device. It is empty while Run is not under way, and
+// forgotten when Run ends.
+func (n *Node) Offenders() []Offender {
+	if w := n.network(); w != nil {
+		return w.gate.offenders()
+	}
+	return nil
 }
 
 // StoreStatus describes a store to a person.
@@ -114,7 +133,7 @@ func (n *Node) Status() Status {
 	st := Status{
 		Device: n.device, PeerID: n.id.String(), Running: n.network() != nil, Offline: n.Offline(), Addrs: n.Addrs(),
 		BytesIn: n.traffic.in.Load(), BytesOut: n.traffic.out.Load(),
-		Notices: n.cfg.Storage.Notices(), Stores: n.Stores(), Peers: n.Peers(),
+		Notices: n.cfg.Storage.Notices(), Stores: n.Stores(), Peers: n.Peers(), Offenders: n.Offenders(),
 	}
 	size, err := n.cfg.Storage.DiskUsage()
 	if err != nil {

@@ -38,7 +38,7 @@ func newPeersCommand(a *app) *cobra.Command {
 					case len(out) > 0:
 						table(w, []string{"DEVICE", "STORES", "ADDRESS", "RTT", "SINCE"}, peerRows(out))
 					case c.running:
-						fmt.Fprintln(w, "no peers")
+						fmt.Fprintln(w, "no peers; atoll status shows those cut off, if any")
 					default:
 						fmt.Fprintln(w, "no node runs here, so there are no peers: atoll start")
 					}

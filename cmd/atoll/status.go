@@ -28,6 +28,39 @@ type deviceStatus struct {
 	Notices  []string      `json:"notices"` // what opening the directory repaired
 	Stores   []storeStatus `json:"stores"`
 	Peers    []peerListing `json:"peers"`
+	// Offenders are peers that broke the protocol lately.
+	Offenders []offenderStatus `json:"offenders"`
+}
+
+type offenderStatus struct {
+	Device string `json:"device"`
+	Points int    `json:"points"`       // 100 are a ban
+	Bans   int    `json:"bans"`         // so far
+	Until  int64  `json:"banned_until"` // unix milliseconds, 0: it is not banned
+	Reason string `json:"reason"`
+}
+
+// writeOffenders says who is cut off and why.
+func writeOffenders(w io.Writer, list []offenderStatus, s style) {
+	for _, o := range list {
+		what := fmt.Sprintf("%d of 100 points", o.Points)
+		if o.Until > 0 {
+			what = "cut off until " + clock(o.Until)
+		}
+		fmt.Fprintln(w, s.red(fmt.Sprintf("device %s broke the protocol (%s): %s", shortDevice(o.Device), what, o.Reason)))
+	}
+}
+
+func offenders(list []peer.Offender) []offenderStatus {
+	out := []offenderStatus{}
+	for _, o := range list {
+		one := offenderStatus{Device: fmt.Sprintf("%x", o.Device[:]), Points: o.Points, Bans: o.Bans, Reason: o.Reason}
+		if !o.Until.IsZero() {
+			one.Until = o.Until.UnixMilli()
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // storeStatus is a store in `atoll status`.
@@ -140,6 +173,7 @@ func (st deviceStatus) write(w io.Writer, s style) {
 		fmt.Fprintln(w)
 		table(w, []string{"DEVICE", "STORES", "ADDRESS", "RTT", "SINCE"}, peerRows(st.Peers))
 	}
+	writeOffenders(w, st.Offenders, s)
 }
 
 func (st storeStatus) write(w io.Writer, s style) {
@@ -198,7 +232,7 @@ func (st storeStatus) write(w io.Writer, s style) {
 func (c *control) status(*http.Request) (any, error) {
 	st := c.node.Status()
 	out := deviceStatus{Dir: c.db.Dir(), Device: fmt.Sprintf("%x", st.Device[:]), ID: st.PeerID, Running: c.running && st.Running, Addrs: []string{},
-		Disk: st.DiskBytes, BytesIn: st.BytesIn, BytesOut: st.BytesOut, Notices: []string{}, Stores: []storeStatus{}, Peers: peerListings(st.Peers)}
+		Disk: st.DiskBytes, BytesIn: st.BytesIn, BytesOut: st.BytesOut, Notices: []string{}, Stores: []storeStatus{}, Peers: peerListings(st.Peers), Offenders: offenders(st.Offenders)}
 	out.Addrs = append(out.Addrs, st.Addrs...)
 	out.Notices = append(out.Notices, st.Notices...)
 	for _, s := range st.Stores {

@@ -40,6 +40,11 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	default:
 		return fmt.Errorf("replica: check a batch of %s: %w", from, err) // the log cannot be read
 	}
+	if p != nil && missing == nil && (k == nil || k.Len() == 0) {
+		if err := r.idle(p, ChangesType, len(m.Batch)); err != nil {
+			return err
+		}
+	}
 	// Nothing below can fail.
 	for _, f := range rest.forks {
 		r.noteFork(f)

@@ -47,6 +47,7 @@ type peer struct {
 	remaining uint64
 
 	// What it says to hold of this device's own log and has not shown, since when; and whether it once failed to.
+	idle      meter
 	statesOf  crdt.Hash // the summary whose states it was told
 	sayStates bool
 	claimed   crdt.Tip
@@ -129,7 +130,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
 		compared: r.now, restarted: r.now - r.limits.RetryInterval,
 		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
-		proved: make(map[causal.Actor]bool), liar: p.liar,
+		proved: make(map[causal.Actor]bool), liar: p.liar, idle: p.idle,
 	}
 }
 
@@ -140,7 +141,7 @@ func (r *Replica) Disconnect(device causal.Device) {
 		return
 	}
 	r.savePeer(p)
-	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar}
+	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle}
 	r.forgetPeers()
 }
 

@@ -226,6 +226,9 @@ func (r *Replica) Step(from causal.Device, m Message, now int64) error {
 		return fmt.Errorf("%w: %s", ErrNotConnected, from)
 	}
 	r.clock(now)
+	if err := r.metered(p, m); err != nil {
+		return err
+	}
 	switch m := m.(type) {
 	case *Have:
 		return r.stepHave(p, m)
