@@ -134,9 +134,13 @@ func (r *Replica) readyToRewrite() (Ready, bool) {
 	return rd, true
 }
 
-// move gives an actor's ops from d on to a new actor.
+// move gives an actor's ops from d on to a new actor: first the one that the replica writes as since, if that has written nothing yet.
 func (w *rewriter) move(d causal.Dot) {
-	w.moved = append(w.moved, Moved{From: d, To: causal.Dot{Actor: w.r.cfg.NewActor(), Seq: 1}})
+	to := w.r.Actor()
+	if len(w.moved) > 0 || w.r.graph.Last(to) > 0 {
+		to = w.r.cfg.NewActor()
+	}
+	w.moved = append(w.moved, Moved{From: d, To: causal.Dot{Actor: to, Seq: 1}})
 }
 
 // dot returns the name of d in the new log, and whether it is another.
