@@ -1,0 +1,89 @@
+package replica_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/peer/replica"
+)
+
+// A device is restored from a copy of its disk that lacks some of what it wrote, and goes on offline with anything at all. When it meets others
+// again all converge, nobody sees a fork, each write counts exactly once, and what all show is what the oracle says. rapid
+// prints the command that replays a failure.
+func TestRestoredOffline(t *testing.T) {
+	rewritten := 0
+	rapid.Check(t, func(t *rapid.T) {
+		w, err := newNetwork(1, 3, false, replica.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		must := func(errs ...error) {
+			t.Helper()
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := int64(0)
+		step := func(i int, n string) {
+			for k := range rapid.IntRange(0, 4).Draw(t, n) {
+				add := int64(1) << (want % 7)
+				ops := randomOps(t)
+				before := want
+				must(w.commit(i, func(tx *crdt.Tx) error {
+					if err := ops(tx); err != nil {
+						return err
+					}
+					tx.Counter("sum").Add(add)
+					want = before + add
+					return nil
+				}))
+				if rapid.Bool().Draw(t, fmt.Sprint(n, k, " pause")) {
+					must(w.advance(300))
+				}
+			}
+		}
+		must(w.link(0, 1))
+		step(0, "common")
+		step(1, "others")
+		must(w.advance(5_000))
+		clone := w.devices[0].clone("a")
+		clone.self = w.devices[0].self
+		step(0, "lost")
+		step(1, "others")
+		must(w.advance(5_000))
+		w.unlink(0, 1)
+		w.devices[0].crash()
+		w.devices[0] = clone
+		w.acknowledged = nil
+		must(clone.start())
+		step(0, "offline")
+		step(1, "meanwhile")
+		must(w.link(0, 1), w.link(1, 2), w.advance(30_000))
+		step(0, "after")
+		must(w.advance(5_000), w.check(replica.Limits{}), w.converged())
+		rewritten += len(clone.moved)
+		w.acknowledged = nil // dots of what was written anew are others now
+		must(w.settled())
+		var got string
+		if got = w.devices[2].r.State().JSON(); want > 0 && !containsSum(got, want) {
+			t.Fatalf("the sum is to be %d: %s", want, got)
+		}
+	})
+	if rewritten == 0 {
+		t.Error("nothing was ever written anew")
+	}
+}
+
+func containsSum(json string, sum int64) bool {
+	for _, end := range []string{",", "}"} {
+		if strings.Contains(json, fmt.Sprintf(`"sum":%d%s`, sum, end)) {
+			return true
+		}
+	}
+	return false
+}
