@@ -354,7 +354,7 @@ func (d *Device) takeParcel(p *parcel) {
 		d.busy = s.now + time.Duration(grown)*d.group.Slow
 		s.faults.saw(faultSlow)
 	}
-	d.pending = d.r.Status(d.now()).PendingBytes
+	d.pending = d.r.PendingBytes()
 	d.maxPending = max(d.maxPending, d.pending)
 	if d.pending > gap {
 		s.faults.saw(faultGap)
