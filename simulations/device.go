@@ -543,7 +543,7 @@ func (d *Device) tickAt(at time.Duration) {
 
 // tickWhenDue makes the device tick when that does something, and no more often than ten times a second.
 func (d *Device) tickWhenDue() {
-	next := int64(100)
+	next := d.r.NextTick()
 	if next < 0 {
 		return
 	}

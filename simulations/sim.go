@@ -435,9 +435,9 @@ func (s *Sim) size(m replica.Message) int {
 	return len(s.scratch)
 }
 
-// travels reports whether a message goes the long way, encoded and decoded: always in small runs, and a part of them in large ones.
+// travels reports whether a message goes the long way, encoded and decoded: always in small runs with real signatures, and a part of them in others.
 func (s *Sim) travels(p *parcel) bool {
-	return len(s.devices) <= maxSmall || s.messages%64 == 0
+	return len(s.devices) <= maxSmall && !s.signer.standIn || s.messages%64 == 0
 }
 
 // maxSmall is up to how many devices a run is small: everything is done the long way, and checked.
