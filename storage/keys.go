@@ -24,6 +24,7 @@ import (
 //	/v1/log/<log>/n                  a number of blocks that were durable before this was written
 //	/v1/log/<log>/p/<device>         what a peer holds
 //	/v1/log/<log>/d/<device>         a delivery record
+//	/v1/log/<log>/s/<device>         what this device knows of its own standing
 //
 // <store> is the ID in hex, <log> the first 16 bytes of it in base32, block numbers 12 hex
 // digits: byte order is number order, and a merged record comes right after the parts it starts with.

@@ -150,7 +150,7 @@ func knownKey(key string) bool {
 	case "b":
 		_, _, _, err := parseBlockKey(prefix, key)
 		return err == nil
-	case "p", "d":
+	case "p", "d", "s":
 		_, err := parseDeviceKey(prefix+"/"+kind, key)
 		return err == nil
 	}

@@ -63,6 +63,9 @@ func testRewrite(d *device) {
 		}
 		d.restart()
 		d.holds(d.log(id), other)
+		if _, err := d.db.Verify(); err != nil {
+			d.Fatal(err)
+		}
 	}
 }
 
@@ -89,5 +92,8 @@ func testSelf(d *device) {
 		d.restart()
 		l = d.log(Store(1))
 		check(want)
+		if _, err := d.db.Verify(); err != nil {
+			d.Fatal(err)
+		}
 	}
 }
