@@ -1,6 +1,7 @@
 package simulations_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +55,25 @@ func TestShipped(t *testing.T) {
 				t.Errorf("the trace is %v, and then %v", r.Trace, again.Trace)
 			}
 		})
+	}
+}
+
+// The example of the page about the format is a scenario, and it passes.
+func TestFormatExample(t *testing.T) {
+	_, after, _ := strings.Cut(read(t, "scenarios/README.md"), "```yaml\n")
+	file, _, ok := strings.Cut(after, "```")
+	if !ok {
+		t.Fatal("the page has no example")
+	}
+	s, err := simulations.ParseScenario("example", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := simulations.Simulate(s, simulations.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Failures {
+		t.Errorf("%s on %s at %v: %s", f.Check, f.Device, f.At, f.Detail)
 	}
 }
