@@ -20,6 +20,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // an operation or a check failed
 	exitUsage  = 2 // the command line makes no sense
+	exitLacks  = 3 // this machine cannot do it
 	// exitInterrupted is that of a shell for what Ctrl-C ended.
 	exitInterrupted = 130
 )
@@ -105,6 +106,10 @@ func (a *app) exitStatus(cmd *cobra.Command, err error) int {
 	isFailure := errors.As(err, &f)
 	if !a.started || errors.As(err, &usage) || isFailure && f.Status == http.StatusBadRequest {
 		status = exitUsage
+	}
+	var lacks missingError
+	if errors.As(err, &lacks) {
+		status = exitLacks
 	}
 	if errors.Is(err, errReported) {
 		return status
