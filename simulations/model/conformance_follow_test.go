@@ -355,4 +355,3 @@ func (w *following) compare() error {
 	}
 	return nil
 }
-
