@@ -85,19 +85,21 @@ func (a *app) simulateReal(ctx context.Context, opts realOptions) error {
 	r.progress = a.newProgress("simulate", 0)
 	r.report.Seed, r.report.Faults = opts.Seed, []realFault{}
 	// All waiting is bounded, whatever a process does.
+	asked := ctx
 	limit := 2*time.Minute + 3*opts.Together + opts.Cut + 3*opts.Bound
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
 	defer cancel()
 	err = r.run(ctx)
+	if asked.Err() != nil {
+		err = asked.Err() // and whatever else came of it
+	}
 	err = errors.Join(err, r.close())
 	r.progress.clear()
 	passed := err == nil && r.passed()
 	r.report.Passed = passed
 	r.report.Seconds = time.Since(r.begun).Seconds()
 	switch {
-	case passed:
-		err = os.RemoveAll(tmp)
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+	case passed || asked.Err() != nil:
 		err = errors.Join(err, os.RemoveAll(tmp))
 	default:
 		r.report.Kept = tmp
