@@ -196,19 +196,20 @@ const attemptPatience = time.Second
 // reaches tries to connect by TCP from one device to a port of another, and reports whether that got through. An error
 // is one of this machine, not of the network.
 func (n *realNetwork) reaches(from, to, port int) (bool, error) {
-	type result struct {
-		through bool
-		err     error
+	runtime.LockOSThread()
+	back, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return false, err
 	}
-	done := make(chan result, 1)
-	go func() {
-		// The thread enters the namespace and is never used for anything else: it ends with this goroutine, which does not unlock it.
-		runtime.LockOSThread()
-		through, err := n.attempt(from, to, port)
-		done <- result{through, err}
-	}()
-	r := <-done
-	return r.through, r.err
+	defer back.Close()
+	through, err := n.attempt(from, to, port)
+	// The thread must not end in the other namespace, nor end at all: devices that it started die with it.
+	if e := unix.Setns(int(back.Fd()), unix.CLONE_NEWNET); e != nil {
+		return false, errors.Join(err, fmt.Errorf("leave the namespace of a device: %w", e))
+	}
+	runtime.UnlockOSThread()
+	return through, err
 }
 
 func (n *realNetwork) attempt(from, to, port int) (bool, error) {
