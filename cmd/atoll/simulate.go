@@ -70,6 +70,11 @@ sense, 3 this machine cannot run it for real, 130 interrupted.`,
 				if len(args) > 0 {
 					return usagef("--real takes no SCENARIO")
 				}
+				for _, simulated := range []string{"seeds", "for", "report", "trace", "list", "shrink"} {
+					if cmd.Flags().Changed(simulated) {
+						return usagef("--%s does not go with --real", simulated)
+					}
+				}
 				f.real.Devices, f.real.Seed = f.devices, f.seed
 				return a.simulateReal(cmd.Context(), f.real)
 			}
@@ -113,9 +118,6 @@ sense, 3 this machine cannot run it for real, 130 interrupted.`,
 	cmd.Flags().BoolVar(&real, "real", false, "run real nodes as processes in network namespaces: --devices 3 to 9 of them (default 4)")
 	cmd.Flags().DurationVar(&f.real.Cut, "cut", 0, "with --real: how long the cut lasts (default 15s)")
 	cmd.Flags().DurationVar(&f.real.Bound, "within", 0, "with --real: how long the devices may take to converge (default 1m)")
-	for _, simulated := range []string{"seeds", "for", "report", "trace", "list", "shrink"} {
-		cmd.MarkFlagsMutuallyExclusive("real", simulated)
-	}
 	return cmd
 }
 

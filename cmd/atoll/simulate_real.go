@@ -91,11 +91,11 @@ func (a *app) simulateReal(ctx context.Context, opts realOptions) error {
 	defer cancel()
 	err = r.run(ctx)
 	if asked.Err() != nil {
-		err = asked.Err() // and whatever else came of it
+		err = nil // whatever came of it
 	}
 	err = errors.Join(err, r.close())
 	r.progress.clear()
-	passed := err == nil && r.passed()
+	passed := err == nil && asked.Err() == nil && r.passed()
 	r.report.Passed = passed
 	r.report.Seconds = time.Since(r.begun).Seconds()
 	switch {
@@ -104,11 +104,18 @@ func (a *app) simulateReal(ctx context.Context, opts realOptions) error {
 	default:
 		r.report.Kept = tmp
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		r.report.Error = err.Error()
+	case asked.Err() != nil:
+		r.report.Error = "interrupted"
 	}
 	if a.json {
 		err = errors.Join(err, writeJSONLine(a.out, r.report))
+	}
+	if err == nil && asked.Err() != nil {
+		r.say("interrupted")
+		return errInterrupted
 	}
 	return r.conclude(err, passed)
 }

@@ -107,8 +107,8 @@ func TestSimulateRealInterrupted(t *testing.T) {
 				tmp = dir
 			}
 		}
-		var errOut strings.Builder
-		cmd.Stderr = &errOut
+		var out strings.Builder
+		cmd.Stdout = &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -143,8 +143,8 @@ func TestSimulateRealInterrupted(t *testing.T) {
 		})
 		left := namespacesOf(cmd)
 		if signal == syscall.SIGINT {
-			if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errOut.String(), "interrupted") || len(left) > 0 {
-				t.Errorf("after Ctrl-C: %v, %s, left %v", cmd.ProcessState, errOut.String(), left)
+			if cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(out.String(), "interrupted") || len(left) > 0 {
+				t.Errorf("after Ctrl-C: %v, %s, left %v", cmd.ProcessState, out.String(), left)
 			}
 			if dirs, err := filepath.Glob(filepath.Join(tmp, "atoll-real-*")); err != nil || len(dirs) > 0 {
 				t.Errorf("after Ctrl-C: %v, %v are left", err, dirs)
@@ -172,6 +172,8 @@ func TestSimulateRealMissing(t *testing.T) {
 	}
 	d.fails(exitUsage, []string{"simulate", "--real", "--devices", "2"}, "3 to 9")
 	d.fails(exitUsage, []string{"simulate", "--real", "--cut", "1s"}, "too short")
+	d.fails(exitUsage, []string{"simulate", "--real", "weekend-offline"}, "no SCENARIO")
+	d.fails(exitUsage, []string{"simulate", "--real", "--report", "x.html"}, "report")
 }
 
 // pidsIn lists the processes in network namespaces.
