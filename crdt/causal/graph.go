@@ -14,7 +14,8 @@ import (
 // It is never sent or stored.
 type LV int
 
-// ActorIndex names an actor in one Graph, in order of first appearance.
+// ActorIndex names an actor in one Graph, in order of first appearance. The log of a forked actor has several branches, and
+// each has an index: the ops of one index are a linear history, which goes on from that of another where it says From.
 type ActorIndex int32
 
 // Run is a linear stretch of one actor's history: each op but the first has
@@ -44,6 +45,10 @@ type Graph struct {
 	parents         []LV
 	parentStretches []int32
 	room            []LV // for the parents of the run that Add adds
+	// The branches of forked actors, in order of first appearance, and where each branch starts, by index; nil while no log
+	// is forked. See fork.go.
+	forks    map[Actor][]ActorIndex
+	branches []branch
 }
 
 // run is a Run as the graph keeps it.
@@ -83,7 +88,7 @@ func (g *Graph) stretchOf(i int) int32 {
 // Heads returns the ops without successors, ascending. Read-only until the next Add.
 func (g *Graph) Heads() []LV { return g.heads }
 
-// Actors returns every actor of the graph, by index. Read-only.
+// Actors returns every actor of the graph, by index: a forked one once for each branch. Read-only.
 func (g *Graph) Actors() []Actor { return g.actors }
 
 // Actor returns the actor with index i.
@@ -105,7 +110,7 @@ func (g *Graph) Reserve(n int) {
 // fewActors is the number up to which actors are found by looking at each, which is faster than to hash one.
 const fewActors = 4
 
-// ActorIndex returns a's index, and false if a has no op in the graph.
+// ActorIndex returns a's index, that of the branch that appeared first if a is forked, and false if a has no op in the graph.
 func (g *Graph) ActorIndex(a Actor) (ActorIndex, bool) {
 	if len(g.actors) <= fewActors {
 		for i := range g.actors {
@@ -115,15 +120,22 @@ func (g *Graph) ActorIndex(a Actor) (ActorIndex, bool) {
 		}
 		return 0, false
 	}
-	if i := g.runs[len(g.runs)-1].actor; g.actors[i] == a {
+	if i := g.runs[len(g.runs)-1].actor; g.actors[i] == a && g.forks == nil {
 		return i, true // who wrote last is asked for most
 	}
 	i, ok := g.index[a]
 	return i, ok
 }
 
-// Last returns the Seq of a's last op, 0 if it has none.
+// Last returns the Seq of a's last op, 0 if it has none: of its longest branch if a is forked.
 func (g *Graph) Last(a Actor) Seq {
+	if all := g.forks[a]; len(all) > 0 {
+		last := Seq(0)
+		for _, i := range all {
+			last = max(last, g.LastOf(i))
+		}
+		return last
+	}
 	i, ok := g.ActorIndex(a)
 	if !ok {
 		return 0
@@ -155,7 +167,7 @@ func (g *Graph) Continue(n int) Span {
 // parents, and returns their local versions. Parents that are in another's history are
 // dropped. The actor's own previous op is a parent whether named or not. Add
 // returns an error, and changes nothing, if seq is not the actor's next, n is not positive or a
-// parent is unknown.
+// parent is unknown. Of a forked actor it is the first branch that goes on: see AddAfter and AddBranch.
 func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 	if n <= 0 {
 		return Span{}, fmt.Errorf("causal: add %d ops of %s", n, actor)
@@ -196,19 +208,16 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		g.index[actor] = ai
 		g.actors = append(g.actors, actor)
 		g.byActor = append(g.byActor, nil)
+		if g.forks != nil {
+			g.branches = append(g.branches, branch{parent: nobody})
+		}
 	}
 	if len(parents) == 1 && parents[0] == own && own == start-1 {
 		g.runs[len(g.runs)-1].End = span.End // as above: what else was named had been seen already
+		g.heads = nextHeads(g.heads, parents, span.End-1)
 	} else {
-		r := run{Span: span, seq: seq, actor: ai, parents: uint32(len(g.parents))}
-		for _, p := range parents {
-			g.parentStretches = append(g.parentStretches, g.stretchOf(g.runIndex(p)))
-		}
-		g.parents = append(g.parents, parents...)
-		g.byActor[ai] = append(g.byActor[ai], int32(len(g.runs)))
-		g.runs = append(g.runs, r)
+		g.addRun(span, ai, seq, parents)
 	}
-	g.heads = nextHeads(g.heads, parents, span.End-1)
 	return span, nil
 }
 
@@ -302,13 +311,17 @@ func (g *Graph) AppendParents(buf []LV, lv LV) []LV {
 // ActorOf returns the index of the actor of lv, which must be in the graph.
 func (g *Graph) ActorOf(lv LV) ActorIndex { return g.runs[g.runIndex(lv)].actor }
 
-// CompareDots orders two ops of the graph as Dot.Compare does their dots.
+// CompareDots orders two ops of the graph as Dot.Compare does their dots. Those of one actor that have equal dots, on two branches, it orders
+// by the hashes of the first changes of each after the branches part.
 func (g *Graph) CompareDots(a, b LV) int {
 	i, j := g.ActorOf(a), g.ActorOf(b)
 	if i == j || planted.Is(planted.TieByArrival) {
 		return cmp.Compare(a, b) // as their seqs
 	}
-	return g.CompareActors(i, j)
+	if c := g.CompareActors(i, j); c != 0 {
+		return c
+	}
+	return g.compareForked(a, b, i, j)
 }
 
 // Dot returns the dot of lv, which must be in the graph.
@@ -317,8 +330,12 @@ func (g *Graph) Dot(lv LV) Dot {
 	return Dot{g.actors[r.actor], r.seq + Seq(lv-r.Start)}
 }
 
-// LV returns the local version of d, and false if the graph does not hold it.
+// LV returns the local version of d, and false if the graph does not hold it. If d names several ops, since its actor is forked, that is
+// the one that came first: see All.
 func (g *Graph) LV(d Dot) (LV, bool) {
+	if g.forks != nil && len(g.forks[d.Actor]) > 0 {
+		return g.nth(d, 0)
+	}
 	ai, ok := g.ActorIndex(d.Actor)
 	if !ok {
 		return 0, false
@@ -326,14 +343,16 @@ func (g *Graph) LV(d Dot) (LV, bool) {
 	return g.LVOf(ai, d.Seq)
 }
 
-// LVOf returns the local version of the op numbered seq of the actor with index i, and false if the graph does not hold it.
+// LVOf returns the local version of the op numbered seq of the actor with index i, and false if the graph does not hold it. That of a
+// branch may be an op of one that it leaves.
 func (g *Graph) LVOf(i ActorIndex, seq Seq) (LV, bool) {
 	if seq == 0 {
 		return 0, false
 	}
-	list := g.byActor[i]
 	r := g.lastRun(i)
 	if seq < r.seq {
+		i = g.owner(i, seq)
+		list := g.byActor[i]
 		r = &g.runs[list[g.firstAfter(list, seq)-1]]
 	}
 	off := seq - r.seq
@@ -348,8 +367,11 @@ func (g *Graph) firstAfter(list []int32, seq Seq) int {
 	return sort.Search(len(list), func(i int) bool { return g.runs[list[i]].seq > seq })
 }
 
-// ActorSpans returns the local versions of a's ops [from, to), in order.
+// ActorSpans returns the local versions of a's ops [from, to), in order, those of all branches if a is forked.
 func (g *Graph) ActorSpans(a Actor, from, to Seq) []Span {
+	if len(g.forks[a]) > 0 {
+		return g.spansOfForked(a, from, to)
+	}
 	ai, ok := g.index[a]
 	if !ok {
 		return nil
@@ -388,11 +410,19 @@ func (g *Graph) Version(lvs []LV) Version {
 }
 
 // LVs returns the local versions of v, ascending and without those in
-// another's history, and false if the graph lacks one.
+// another's history, and false if the graph lacks one. A dot of v that names several ops, since its actor is forked, stands for the one
+// that came first here, and the next time for the next one.
 func (g *Graph) LVs(v Version) ([]LV, bool) {
 	out := make([]LV, len(v))
 	for i, d := range v {
 		lv, ok := g.LV(d)
+		if g.forks != nil && i > 0 && v[i-1] == d {
+			n := 1
+			for n < i && v[i-1-n] == d {
+				n++
+			}
+			lv, ok = g.nth(d, n)
+		}
 		if !ok {
 			return nil, false
 		}
@@ -401,14 +431,24 @@ func (g *Graph) LVs(v Version) ([]LV, bool) {
 	return g.Maximal(out), true
 }
 
-// VersionVector summarises the whole graph.
+// VersionVector summarises the whole graph, and does not tell the branches of a forked actor apart: it has the last op of the longest.
 func (g *Graph) VersionVector() VersionVector {
 	out := make(VersionVector, 0, len(g.actors))
 	for i, a := range g.actors {
 		out = append(out, Dot{a, g.LastOf(ActorIndex(i))})
 	}
-	slices.SortFunc(out, Dot.Compare)
-	return out
+	return out.greatest()
+}
+
+// greatest sorts v, which may name an actor more than once, and keeps the greatest Seq of each, in place.
+func (v VersionVector) greatest() VersionVector {
+	slices.SortFunc(v, func(a, b Dot) int {
+		if c := a.Actor.Compare(b.Actor); c != 0 {
+			return c
+		}
+		return cmp.Compare(b.Seq, a.Seq)
+	})
+	return slices.CompactFunc(v, func(a, b Dot) bool { return a.Actor == b.Actor })
 }
 
 // VersionVectorOf summarises the causal history of version.
@@ -421,13 +461,7 @@ func (g *Graph) VersionVectorOf(version []LV) VersionVector {
 			return true
 		})
 	}
-	slices.SortFunc(out, func(a, b Dot) int {
-		if c := a.Actor.Compare(b.Actor); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.Seq, a.Seq)
-	})
-	return slices.CompactFunc(out, func(a, b Dot) bool { return a.Actor == b.Actor })
+	return out.greatest()
 }
 
 // Missing returns what the graph holds beyond v, ascending: what to send to a peer
@@ -435,12 +469,8 @@ func (g *Graph) VersionVectorOf(version []LV) VersionVector {
 func (g *Graph) Missing(v VersionVector) []Span {
 	var out []Span
 	for i, a := range g.actors {
-		out = g.appendSpansOf(out, ActorIndex(i), v.Get(a)+1, g.LastOf(ActorIndex(i))+1)
+		ai := ActorIndex(i)
+		out = g.appendSpansOf(out, ai, max(v.Get(a), g.branchFrom(ai))+1, g.LastOf(ai)+1)
 	}
-	slices.SortFunc(out, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
-	merged := out[:0]
-	for _, s := range out {
-		merged = AppendSpan(merged, s)
-	}
-	return merged
+	return joinSpans(out)
 }
