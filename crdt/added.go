@@ -95,7 +95,7 @@ func (c *Chains) Add(k *Checked) *Added {
 		out.span.End = l.span.End
 		if l.change != nil {
 			out.parts = append(out.parts, addedPart{Accepted: Accepted{Change: l.change, Span: l.span, Effective: l.effective, Hash: l.hash}})
-			c.append(&out.parts[len(out.parts)-1].Accepted, parents)
+			c.append(&out.parts[len(out.parts)-1].Accepted, l.from, parents)
 			continue
 		}
 		c.addTyping(l, parents)
@@ -103,10 +103,33 @@ func (c *Chains) Add(k *Checked) *Added {
 	}
 	c.arrange()
 	for _, s := range k.sigs {
-		c.AddSignature(s)
+		if c.graph.Forked() {
+			c.addSignature(c.change(k.placed(s.Dot)), s)
+		} else {
+			c.AddSignature(s)
+		}
 	}
 	c.checker.begin(c, nil)
 	return out
+}
+
+// author returns who wrote the changes of l.
+func (l *link) author() causal.Actor {
+	if l.change != nil {
+		return l.change.Actor
+	}
+	return l.typing.actor
+}
+
+// placed returns where d is, an op of a change that is new.
+func (k *Checked) placed(d causal.Dot) causal.LV {
+	for i := range k.links {
+		l := &k.links[i]
+		if l.author() == d.Actor && l.span.End > 0 && l.seq <= d.Seq && d.Seq < l.end {
+			return l.span.Start + causal.LV(d.Seq-l.seq)
+		}
+	}
+	panic(fmt.Sprintf("crdt: signature at %s, where no new change ends", d))
 }
 
 // reserve makes room for the actors of the batch that was checked last, if many are new.
@@ -125,7 +148,7 @@ func (c *Chains) reserve() {
 
 // AddUnhashed adds b to c without computing or comparing a hash, for one who only wants to read what an archive of their own shows:
 // from the first batch on, and c is good for nothing that takes a hash afterwards. It checks all
-// else that Check does, but looks at no signature. Errors wrap ErrInvalid or are a *MissingError, and c is as it was.
+// else that Check does, but looks at no signature. Errors wrap ErrInvalid, are a *MissingError or ErrUnhashed, and c is as it was.
 func (c *Chains) AddUnhashed(b *Batch) (*Added, error) {
 	if c.Len() > 0 && !c.unhashed {
 		panic("crdt: add a batch unhashed to chains with hashes")
@@ -140,7 +163,7 @@ func (c *Chains) AddUnhashed(b *Batch) (*Added, error) {
 		return nil, err
 	}
 	if len(k.missing) > 0 {
-		return nil, &MissingError{Dots: k.missing}
+		return nil, k.missingError()
 	}
 	k.out.sigs = k.out.sigs[:0]
 	out, err := k.place()
@@ -157,11 +180,7 @@ const adoptFrom = 128
 // addTyping adds the changes of l, a typing.
 func (c *Chains) addTyping(l *link, parents []causal.LV) {
 	t := l.typing
-	ch, ai := c.extend(t.actor, t.seq, l.span, parents)
-	var before changeCount
-	if ch.last >= 0 {
-		before = c.count(ch.last)
-	}
+	ch, ai, before := c.extend(t.actor, t.seq, l.span, l.from, parents)
 	ch.last, ch.next = c.infos.len+t.n-1, t.end()
 	for _, k := range l.chunks {
 		n := k.len()

@@ -223,7 +223,7 @@ func (ps *pass) sees(op *Op) bool {
 	var c content = ps.s.root
 	for i, step := range path {
 		if l, ok := c.(*listContent); ok && i == len(path)-1 && op.Code != CodeListMove {
-			return ps.seesElement(l, step.Elem) // what it holds does not matter
+			return ps.seesElement(l, step.Elem, step.Branch) // what it holds does not matter
 		}
 		var p *place
 		if c != nil {
@@ -243,7 +243,7 @@ func (ps *pass) sees(op *Op) bool {
 		return true
 	}
 	l, ok := c.(*listContent)
-	return ok && ps.seesElement(l, op.Elem)
+	return ok && ps.seesElement(l, op.Elem, op.Branch)
 }
 
 // peek returns the place below c that step leads to, for reading, nil if there is none.
@@ -252,8 +252,8 @@ func (ps *pass) peek(c content, step Step) *place {
 	case *mapContent:
 		return c.places[step.Key]
 	case *listContent:
-		if ps.seesElement(c, step.Elem) {
-			lv, _ := ps.find(step.Elem)
+		if ps.seesElement(c, step.Elem, step.Branch) {
+			lv, _ := ps.find(step.Elem, step.Branch)
 			return c.peek(lv)
 		}
 	}
@@ -261,7 +261,7 @@ func (ps *pass) peek(c content, step Step) *place {
 }
 
 // seesElement reports whether d inserted an element into c, deleted since or not, and the author saw that.
-func (ps *pass) seesElement(c *listContent, d causal.Dot) bool {
-	lv, ok := ps.find(d)
+func (ps *pass) seesElement(c *listContent, d causal.Dot, on *Tip) bool {
+	lv, ok := ps.find(d, on)
 	return ok && c.inserted(lv)
 }

@@ -1,6 +1,8 @@
 package crdt
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +20,11 @@ type Tip struct {
 
 // Dot returns the dot of the tip.
 func (t Tip) Dot() causal.Dot { return causal.Dot{Actor: t.Actor, Seq: t.Seq} }
+
+// Compare orders tips by actor, seq and hash.
+func (t Tip) Compare(o Tip) int {
+	return cmp.Or(t.Actor.Compare(o.Actor), cmp.Compare(t.Seq, o.Seq), bytes.Compare(t.Hash[:], o.Hash[:]))
+}
 
 // String returns the short forms of t's dot and hash.
 func (t Tip) String() string { return t.Dot().String() + "#" + t.Hash.String() }
@@ -343,7 +350,7 @@ func (b *Batch) fits() bool {
 	}
 	items := 0
 	for _, ch := range b.single {
-		n += 9 + 6 + 14*len(ch.Refs) // time, headers, refs
+		n += 9 + 6 + 14*len(ch.Refs) + ch.branchesSize() // time, headers, refs
 		for i := range ch.Groups {
 			n += 2 + len(ch.Groups[i].Slice) + 9 + 5 + len(ch.Groups[i].Ops)
 		}

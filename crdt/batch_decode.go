@@ -386,6 +386,18 @@ func (d *BatchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 				return nil, false
 			}
 			ch.Refs[i].Actor = d.table[ri].Actor
+			if len(b) > 0 && b[0]&0xf0 == mpFixArr {
+				var branch BranchRef
+				if ch.Refs[i].Seq, branch, b, ok = readBranch(b); !ok {
+					return nil, false
+				}
+				if ch.Branches == nil {
+					ch.Branches = new(Branches)
+				}
+				branch.Ref = i
+				*ch.Branches = append(*ch.Branches, branch)
+				continue
+			}
 			if ch.Refs[i].Seq, b, ok = readSeq(b); !ok {
 				return nil, false
 			}

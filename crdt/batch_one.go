@@ -31,21 +31,25 @@ func (c *Chains) newOne() *batchWithOne {
 }
 
 // batchOfOne is BatchOf for one change, as it is sent the moment it is made.
-func (c *Chains) batchOfOne(ch *Change) (*Batch, error) {
+func (c *Chains) batchOfOne(a *Accepted) (*Batch, error) {
+	ch := a.Change
 	room := c.newOne()
 	b := &room.batch
 	b.single, b.parts, b.Context = room.single[:0], room.parts[:0], room.context[:0]
 	b.Append(ch)
+	own := c.graph.ActorOf(a.Span.Start)
 	if ch.Seq > 1 {
-		a, err := c.anchor(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1})
+		lv, _ := c.graph.LVOf(own, ch.Seq-1)
+		a, err := c.anchorAt(lv)
 		if err != nil {
 			return nil, err
 		}
 		b.Context = append(b.Context, a)
 	}
-	for _, d := range ch.Refs {
-		if d.Seq > 0 {
-			a, err := c.anchor(d)
+	for i, d := range ch.Refs {
+		if d.Seq > 0 && ch.branch(i) == nil {
+			lv, _ := c.dep(a.Span.Start, d)
+			a, err := c.anchorAt(lv)
 			if err != nil {
 				return nil, err
 			}
@@ -55,18 +59,18 @@ func (c *Chains) batchOfOne(ch *Change) (*Batch, error) {
 	if len(b.Context) > 1 {
 		slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	}
-	b.Sigs = c.keptSigs(ch.Actor, ch.Seq, ch.Seq+causal.Seq(ch.Len()))
+	b.Sigs = c.keptSigs(own, ch.Seq, ch.Seq+causal.Seq(ch.Len()))
 	return b, nil
 }
 
-// anchor returns the change whose last op is d as what a batch builds on. Its hash may have to be computed again, which fails
+// anchorAt returns the change whose last op is lv as what a batch builds on. Its hash may have to be computed again, which fails
 // if the source does.
-func (c *Chains) anchor(d causal.Dot) (Anchor, error) {
-	i, ok := c.findEnd(d)
-	if !ok {
-		panic(fmt.Sprintf("crdt: batch builds on %s, which is not held", d))
+func (c *Chains) anchorAt(lv causal.LV) (Anchor, error) {
+	i := c.change(lv)
+	if end := c.span(i).End; end != lv+1 {
+		panic(fmt.Sprintf("crdt: batch builds on local version %d, inside a change that ends at %d", lv, end))
 	}
+	t, err := c.tipAt(i)
 	k, j := c.infos.at(i)
-	hash, err := c.hash(k, j)
-	return Anchor{Tip: Tip{Actor: d.Actor, Seq: d.Seq, Hash: hash}, Time: k.time(j)}, err
+	return Anchor{Tip: t, Time: k.time(j)}, err
 }

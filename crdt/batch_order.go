@@ -37,7 +37,7 @@ func (b *Batch) Ordered() *Batch {
 		if len(own) > 0 {
 			parents = append(parents, own[len(own)-1])
 		}
-		for _, d := range ch.Refs {
+		for r, d := range ch.Refs {
 			if d.Seq == 0 {
 				continue
 			}
@@ -51,6 +51,7 @@ func (b *Batch) Ordered() *Batch {
 			switch {
 			case at < len(theirs):
 				parents = append(parents, theirs[at])
+			case ch.branch(r) != nil: // of another branch than the batch's
 			case len(theirs) > 0 || !b.isContext(d):
 				return b
 			}

@@ -63,7 +63,7 @@ func batchTree(t testing.TB, b *Batch, actors []causal.Actor) []any {
 		table = append(table, a.AppendTo(nil))
 	}
 	for _, a := range b.Context {
-		context = append(context, index(a.Actor), uint64(a.Seq), a.Hash[:], a.Time)
+		context = append(context, index(a.Actor, nil), uint64(a.Seq), a.Hash[:], a.Time)
 		times[a.Actor] = a.Time
 	}
 	changes := slices.Collect(b.All)
@@ -72,16 +72,16 @@ func batchTree(t testing.TB, b *Batch, actors []causal.Actor) []any {
 		var data []byte
 		n := 0
 		for ; i < len(changes) && changes[i].Actor == actor; i++ {
-			for _, part := range changeTree(changes[i], times[actor], func(a causal.Actor) any { return index(a) }, false) {
+			for _, part := range changeTree(changes[i], times[actor], func(a causal.Actor) any { return index(a, nil) }, false) {
 				data = append(data, encoded(t, part)...)
 			}
 			times[actor] = changes[i].Time
 			n++
 		}
-		segments = append(segments, index(actor), n, data)
+		segments = append(segments, index(actor, nil), n, data)
 	}
 	for _, s := range b.Sigs {
-		sigs = append(sigs, index(s.Dot.Actor), uint64(s.Dot.Seq), s.Sig[:])
+		sigs = append(sigs, index(s.Dot.Actor, nil), uint64(s.Dot.Seq), s.Sig[:])
 	}
 	return []any{2, table, context, segments, sigs}
 }

@@ -48,6 +48,9 @@ type ChangeInfo struct {
 // the causal graph of their ops, and keeps signatures. It is not safe for concurrent use while it
 // changes; any number of readers may share one that does not.
 //
+// The log of an actor may have more than one branch, each with a chain of its own: it begins, in the graph as here, where it
+// leaves another. A change is then named by its dot and its hash.
+//
 // Invariant: infos cover the graph; chains are parallel to the graph's actors, and order holds those by name.
 type Chains struct {
 	store  StoreID
@@ -100,16 +103,7 @@ func (c *Chains) span(i int) causal.Span {
 	return k.span(j)
 }
 
-// find returns the index of the change that holds d.
-func (c *Chains) find(d causal.Dot) (i int, ok bool) {
-	lv, ok := c.graph.LV(d)
-	if !ok {
-		return 0, false
-	}
-	return c.change(lv), true
-}
-
-// findEnd returns the index of the change whose last op is d.
+// findEnd returns the index of the change whose last op is d, of several the first.
 func (c *Chains) findEnd(d causal.Dot) (i int, ok bool) {
 	lv, ok := c.graph.LV(d)
 	if !ok {
@@ -119,9 +113,62 @@ func (c *Chains) findEnd(d causal.Dot) (i int, ok bool) {
 	return i, c.span(i).End == lv+1
 }
 
-// chainOf returns what is known of a, nil if nothing is.
+// findTip returns the index of the change that t ends, and false if c does not hold it. A hash may have to be computed again, which fails
+// if the source does.
+func (c *Chains) findTip(t Tip) (i int, ok bool, err error) {
+	if !c.graph.Forked() {
+		if i, ok = c.findEnd(t.Dot()); !ok {
+			return 0, false, nil
+		}
+		err = c.hasHash(i, &t.Hash, &ok)
+		return i, ok, err
+	}
+	for _, lv := range c.graph.All(t.Dot()) {
+		i := c.change(lv)
+		if ok := c.span(i).End == lv+1; ok {
+			if err := c.hasHash(i, &t.Hash, &ok); ok || err != nil {
+				return i, ok, err
+			}
+		}
+	}
+	return 0, false, nil
+}
+
+// hasHash makes ok whether change i has a hash.
+func (c *Chains) hasHash(i int, want *Hash, ok *bool) error {
+	k, j := c.infos.at(i)
+	hash, err := c.hash(k, j)
+	*ok = err == nil && hash == *want
+	return err
+}
+
+// before returns the index of the change before the one that starts at lv in its actor's log, and false if there is none.
+func (c *Chains) before(lv causal.LV) (i int, ok bool) {
+	r := c.graph.Run(lv)
+	seq := r.Seq + causal.Seq(lv-r.Start)
+	own, ok := c.graph.LVOf(r.Actor, seq-1)
+	if !ok {
+		return 0, false
+	}
+	return c.change(own), true
+}
+
+// dep returns the local version of d, which the change that starts at lv depends on, and whose branch it does not name.
+func (c *Chains) dep(lv causal.LV, d causal.Dot) (causal.LV, bool) {
+	if c.graph.Forked() {
+		// What a change depends on is in no other dependency's history, so all of it are parents.
+		for _, p := range c.graph.Parents(lv) {
+			if c.graph.Dot(p) == d {
+				return p, true
+			}
+		}
+	}
+	return c.graph.LV(d)
+}
+
+// chainOf returns what is known of a, of its first branch if its log is forked, nil if nothing is.
 func (c *Chains) chainOf(a causal.Actor) *chain {
-	if n := c.graph.Len(); n > 0 {
+	if n := c.graph.Len(); n > 0 && !c.graph.Forked() {
 		if ai := c.graph.ActorOf(n - 1); c.graph.Actor(ai) == a {
 			return &c.chains[ai] // who wrote last mostly writes next
 		}
@@ -133,7 +180,8 @@ func (c *Chains) chainOf(a causal.Actor) *chain {
 	return &c.chains[ai]
 }
 
-// Tip returns the end of a's chain, and false if nothing of a is held.
+// Tip returns the end of a's chain, and false if nothing of a is held. If the log is forked that is the end of the branch
+// that came first: see TipOf.
 func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
 	ch := c.chainOf(a)
 	if ch == nil {
@@ -141,6 +189,12 @@ func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
 	}
 	return c.tip(ch.last), true
 }
+
+// TipOf returns the end of the branch with index i in the graph.
+func (c *Chains) TipOf(i causal.ActorIndex) Tip { return c.tip(c.chains[i].last) }
+
+// TipAt returns the end of the change that lv is an op of. Its hash may have to be computed again (see Rest), which fails if the source does.
+func (c *Chains) TipAt(lv causal.LV) (Tip, error) { return c.tipAt(c.change(lv)) }
 
 // tip returns the Tip that ends in change i.
 func (c *Chains) tip(i int) Tip {
@@ -159,11 +213,14 @@ func (c *Chains) tipAt(i int) (Tip, error) {
 	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: hash}, err
 }
 
-// Tips returns the ends of all chains, sorted by actor, in a new slice.
+// Tips returns the ends of all chains, one for each branch of a log, sorted by actor, seq and hash, in a new slice.
 func (c *Chains) Tips() []Tip {
 	out := make([]Tip, len(c.order))
 	for i, ai := range c.order {
 		out[i] = c.tip(c.chains[ai].last)
+	}
+	if c.graph.Forked() {
+		slices.SortFunc(out, Tip.Compare)
 	}
 	return out
 }
@@ -182,7 +239,7 @@ func (c *Chains) Digest() Hash {
 	return c.digest
 }
 
-// HashAt returns the hash of the change whose last op is d, and false if c holds none. It may be computed again (see Rest);
+// HashAt returns the hash of the change whose last op is d, of the first that came if the log is forked, and false if c holds none. It may be computed again (see Rest);
 // if the source fails, the answer is false as well.
 func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
 	i, ok := c.findEnd(d)
@@ -197,13 +254,17 @@ func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
 // Holds reports whether t is the end of a change that c holds. Its hash may have to be computed again (see Rest), which fails if
 // the source does.
 func (c *Chains) Holds(t Tip) (bool, error) {
-	i, ok := c.findEnd(t.Dot())
-	if !ok {
-		return false, nil
+	_, ok, err := c.findTip(t)
+	return ok, err
+}
+
+// Find returns the last op of the change that t ends, and false if c does not hold it. It fails as Holds does.
+func (c *Chains) Find(t Tip) (causal.LV, bool, error) {
+	i, ok, err := c.findTip(t)
+	if !ok || err != nil {
+		return 0, false, err
 	}
-	k, j := c.infos.at(i)
-	hash, err := c.hash(k, j)
-	return err == nil && hash == t.Hash, err
+	return c.span(i).End - 1, true, nil
 }
 
 // ChangeAt returns the change that lv, which must be in the graph, is an op of.
@@ -211,12 +272,12 @@ func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
 	k, i := c.infos.at(c.change(lv))
 	span := k.span(i)
 	dot := c.graph.Dot(span.End - 1)
-	_, signed := c.Signature(dot)
+	_, signed := c.chains[c.graph.ActorOf(span.Start)].findSig(dot.Seq)
 	return ChangeInfo{Span: span, Dot: dot, Time: k.time(i), Effective: k.effective(i), Signed: signed}
 }
 
-// Later reports whether op a is later than op b: by effective time, then actor, seq and
-// hash of their changes. Both must be in the graph.
+// Later reports whether op a is later than op b: by effective time, then actor, seq and, of two branches of one log, the
+// hashes of the first changes after they part. Both must be in the graph.
 func (c *Chains) Later(a, b causal.LV) bool {
 	i, j := c.change(a), c.change(b)
 	if i == j {
@@ -225,8 +286,6 @@ func (c *Chains) Later(a, b causal.LV) bool {
 	if x, y := c.effective(i), c.effective(j); x != y {
 		return x > y
 	}
-	// Changes of one actor never have the same effective time, so seq and hash decide nothing
-	// while each actor's log is a single chain.
 	return c.graph.CompareDots(a, b) > 0
 }
 
@@ -246,16 +305,16 @@ func (c *Chains) EffectiveAfter(parents []causal.LV, time int64) EffectiveTime {
 }
 
 // append adds a valid change whose Hash, Effective and Span are set.
-func (c *Chains) append(a *Accepted, parents []causal.LV) {
-	ch, ai := c.extend(a.Actor, a.Seq, a.Span, parents)
+func (c *Chains) append(a *Accepted, at origin, parents []causal.LV) {
+	ch, ai, before := c.extend(a.Actor, a.Seq, a.Span, at, parents)
 	i := c.infos.len
-	var before changeCount
-	if ch.last >= 0 {
-		before = c.count(ch.last)
-	}
 	ch.last, ch.next = i, a.Seq+causal.Seq(a.Span.Len())
 	k, j := c.infos.add(&a.Hash, a.Span, a.Time, a.Effective, ai)
 	k.setCount(j, ai, before, a.wireSize())
+	if c.graph.Forked() {
+		c.needForked(a)
+		return
+	}
 	for i := range a.Refs {
 		if a.Refs[i].Seq == 0 {
 			continue
@@ -266,9 +325,38 @@ func (c *Chains) append(a *Accepted, parents []causal.LV) {
 	}
 }
 
-// extend adds ops of an actor to the graph, and returns the actor's chain. See arrange.
-func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, parents []causal.LV) (*chain, causal.ActorIndex) {
-	span, err := c.graph.Add(actor, seq, want.Len(), parents)
+// needForked notes that a depends on other actors' changes, or names them, where some log is forked.
+func (c *Chains) needForked(a *Accepted) {
+	for i := range a.Refs {
+		if b := a.branch(i); b != nil {
+			if at, ok, err := c.findTip(Tip{Actor: a.Refs[i].Actor, Seq: b.Seq, Hash: b.Hash}); ok && err == nil {
+				c.need(at)
+			}
+		} else if lv, ok := c.dep(a.Span.Start, a.Refs[i]); ok && a.Refs[i].Seq > 0 {
+			c.need(c.change(lv))
+		}
+	}
+}
+
+// origin says where an actor's ops go on: after the op after, or from the start of a log if that is -1; and if they leave the branch
+// which that op is of, or start a second one, that they do.
+type origin struct {
+	after  causal.LV
+	leaves *causal.Leaves
+}
+
+// extend adds ops of an actor to the graph, and returns the actor's chain, and what of the actor there is before them. See arrange.
+func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, at origin, parents []causal.LV) (*chain, causal.ActorIndex, changeCount) {
+	var span causal.Span
+	var err error
+	switch {
+	case at.leaves != nil:
+		span = c.graph.AddBranch(actor, want.Len(), parents, *at.leaves)
+	case at.after >= 0 && c.graph.Forked():
+		span = c.graph.AddAfter(c.graph.ActorOf(at.after), want.Len(), parents)
+	default:
+		span, err = c.graph.Add(actor, seq, want.Len(), parents)
+	}
 	if err != nil || span != want {
 		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v, %v", actor, seq, want, span, err))
 	}
@@ -277,7 +365,14 @@ func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, pa
 	if int(ai) == len(c.chains) {
 		c.chains = append(c.chains, chain{last: -1})
 	}
-	return &c.chains[ai], ai
+	ch := &c.chains[ai]
+	switch {
+	case ch.last >= 0:
+		return ch, ai, c.count(ch.last)
+	case at.leaves != nil && at.after >= 0:
+		return ch, ai, c.count(c.change(at.after))
+	}
+	return ch, ai, changeCount{}
 }
 
 // arrange gives actors who are new since it was last called their places in c.order: a few one by one, a crowd all at once.
@@ -304,7 +399,7 @@ func (c *Chains) count(i int) changeCount {
 
 // wireSize returns about what c takes in a batch, in bytes.
 func (c *Change) wireSize() int {
-	n := 6 + 8*len(c.Refs)
+	n := 6 + 8*len(c.Refs) + c.branchesSize()
 	for i := range c.Groups {
 		n += len(c.Groups[i].Slice) + len(c.Groups[i].Ops) + 4
 	}
@@ -329,8 +424,12 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 	if c.unhashed {
 		panic("crdt: author a change of chains without hashes")
 	}
+	if c.graph.Forked() && len(c.graph.Branches(ch.Actor)) > 1 {
+		panic(fmt.Sprintf("crdt: author %s, whose actor's log is forked", ch.Dot()))
+	}
 	var prev Hash
 	var prevTime int64
+	at := origin{after: -1}
 	if own := c.chainOf(ch.Actor); own == nil {
 		prev = GenesisHash(c.store, ch.Actor)
 	} else {
@@ -338,6 +437,7 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		prev, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
 		prevTime = k.time(i)
 		last := k.span(i).End - 1
+		at.after = last
 		if !slices.Contains(parents, last) {
 			parents = append(slices.Clone(parents), last)
 		}
@@ -348,7 +448,7 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		if ch.Refs[i].Seq == 0 {
 			continue
 		}
-		h, ok := c.HashAt(ch.Refs[i])
+		h, ok := c.refHash(ch, i)
 		if !ok {
 			panic(fmt.Sprintf("crdt: author %s: unknown dep %s", ch.Dot(), ch.Refs[i]))
 		}
@@ -361,9 +461,17 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		Effective: c.EffectiveAfter(parents, ch.Time),
 	}
 	a.Hash = room.hasher.hash(ch, &prev, prevTime, room.deps)
-	c.append(&a, parents)
+	c.append(&a, at, parents)
 	c.arrange()
 	return a
+}
+
+// refHash returns the hash of the change that ch, an own change, depends on by its i-th ref.
+func (c *Chains) refHash(ch *Change, i int) (Hash, bool) {
+	if b := ch.branch(i); b != nil {
+		return b.Hash, true
+	}
+	return c.HashAt(ch.Refs[i])
 }
 
 // Signatures are kept at least this often, counted per actor.
@@ -377,14 +485,27 @@ const (
 // an actor, in a signature.
 const sigWindow = 64
 
-// AddSignature keeps s, a signature at a change that c holds. It does not verify s. Signatures that no other
+// AddSignature keeps s, a signature at a change that c holds: the one that came last, if several end in its dot. It does not verify s. Signatures that no other
 // actor's change depends on are thinned out as they age.
 func (c *Chains) AddSignature(s Signature) {
 	i, ok := c.findEnd(s.Dot)
+	if c.graph.Forked() {
+		// Of several changes it is at the one that came last.
+		for _, lv := range c.graph.All(s.Dot) {
+			if n := c.change(lv); c.span(n).End == lv+1 && (!ok || n > i) {
+				i, ok = n, true
+			}
+		}
+	}
 	if !ok {
 		panic(fmt.Sprintf("crdt: signature at %s, where no change ends", s.Dot))
 	}
-	ch := c.chainOf(s.Dot.Actor)
+	c.addSignature(i, s)
+}
+
+// addSignature keeps s, a signature at change i.
+func (c *Chains) addSignature(i int, s Signature) {
+	ch := &c.chains[c.graph.ActorOf(c.span(i).Start)]
 	at, found := ch.findSig(s.Dot.Seq)
 	if found {
 		return
@@ -438,20 +559,17 @@ func (c *Chains) keeps(before changeCount, this, after keptSignature) bool {
 	return next.changes-before.changes > keepChanges || next.bytes-before.bytes > keepBytes
 }
 
-// keptSigs returns the signatures of a batch that holds a's ops [from, to): the last one, and those that are
+// keptSigs returns the signatures of a batch that holds the ops [from, to) of the branch with index ai: the last one, and those that are
 // kept for good.
-func (c *Chains) keptSigs(a causal.Actor, from, to causal.Seq) (out []Signature) {
-	own := c.chainOf(a)
-	if own == nil {
-		return nil
-	}
+func (c *Chains) keptSigs(ai causal.ActorIndex, from, to causal.Seq) (out []Signature) {
+	own, a := &c.chains[ai], c.graph.Actor(ai)
 	i, _ := own.findSig(from)
 	if i == len(own.sigs) || own.sigs[i].seq >= to {
 		return nil
 	}
 	var before changeCount
-	if i, ok := c.find(causal.Dot{Actor: a, Seq: from - 1}); ok {
-		before = c.count(i)
+	if lv, ok := c.graph.LVOf(ai, from-1); ok {
+		before = c.count(c.change(lv))
 	}
 	for ; i < len(own.sigs) && own.sigs[i].seq < to; i++ {
 		k := own.sigs[i]

@@ -71,7 +71,7 @@ func (c *Chains) rest(chunks []*infoChunk, n int) *infoChunk {
 	dot := c.graph.Dot(first.start)
 	r.prev = GenesisHash(c.store, dot.Actor)
 	if dot.Seq > 1 {
-		at, _ := c.find(causal.Dot{Actor: dot.Actor, Seq: dot.Seq - 1})
+		at, _ := c.before(first.start)
 		k, i := c.infos.at(at)
 		var err error
 		if r.prev, err = c.hash(k, i); err != nil {
@@ -156,7 +156,7 @@ func (c *Chains) hash(k *infoChunk, i int) (Hash, error) {
 		deps = deps[:0]
 		for j := range a.Refs {
 			if a.Refs[j].Seq > 0 {
-				dep, ok := c.HashAt(a.Refs[j])
+				dep, ok := c.depHash(&a, j)
 				if !ok {
 					failed = fmt.Errorf("crdt: dep %s is not to be had", a.Refs[j])
 					return false
@@ -176,4 +176,18 @@ func (c *Chains) hash(k *infoChunk, i int) (Hash, error) {
 		err = fmt.Errorf("crdt: the source lacks local version %d", k.span(next).Start)
 	}
 	return hash, err
+}
+
+// depHash returns the hash of the change that a, which is held, depends on by its i-th ref.
+func (c *Chains) depHash(a *Accepted, i int) (Hash, bool) {
+	if b := a.branch(i); b != nil {
+		return b.Hash, true
+	}
+	lv, ok := c.dep(a.Span.Start, a.Refs[i])
+	if !ok {
+		return Hash{}, false
+	}
+	k, j := c.infos.at(c.change(lv))
+	hash, err := c.hash(k, j)
+	return hash, err == nil
 }

@@ -65,9 +65,8 @@ func TestRest(t *testing.T) {
 			return
 		}
 		context := h.BatchOf(h.log[from : from+1]).Context
-		_, err = o.Check(NewBatch(context, []*Change{&fork}, nil), nil)
-		var is *ForkError
-		if !errors.As(err, &is) || is.Ours != (Tip{a.Actor, a.Dot().Seq, a.Hash}) {
+		k, err := o.Check(NewBatch(context, []*Change{&fork}, nil), nil)
+		if err != nil || len(k.Forks()) != 1 || k.Forks()[0].Ours != (Tip{a.Actor, a.Dot().Seq, a.Hash}) {
 			t.Fatalf("a fork of %v: %v", a.Dot(), err)
 		}
 	})

@@ -26,12 +26,15 @@ type Change struct {
 	Seq   causal.Seq // of its first op
 	// Time is the author's wall clock in unix milliseconds, at most MaxTime: a claim.
 	Time int64
-	// Refs are the other actors this change names, sorted by actor. One whose Seq is not 0 is a
+	// Refs are the other actors this change names, sorted by actor. An actor occurs once, or, if its log is forked, once for each
+	// of its branches that is named, sorted by what names them. One whose Seq is not 0 is a
 	// dependency: the dot of the last op of a head the author saw. One with Seq 0 is
 	// only named by ops. Ops name Actor as 0 and Refs[i].Actor as i+1.
 	Refs []causal.Dot
 	// Groups are the ops by slice, ascending by name, at least one.
 	Groups []Group
+	// Branches, nil in most changes, say of which branches of forked logs Refs are.
+	Branches *Branches
 }
 
 // Group is the part of a change that is about one slice.

@@ -17,34 +17,25 @@ var ErrSignature = errors.New("crdt: bad signature")
 // MissingError says that a batch, whose signatures are good, builds on changes that are
 // not held. Ask for them, and check the batch again once they are.
 type MissingError struct {
-	Dots []causal.Dot // the last ops of those changes, sorted
+	Tips []Tip // the ends of those changes, sorted
 }
 
 func (e *MissingError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "crdt: %d missing dependencies:", len(e.Dots))
-	for i, d := range e.Dots {
+	fmt.Fprintf(&b, "crdt: %d missing dependencies:", len(e.Tips))
+	for i, t := range e.Tips {
 		if i == 4 {
 			b.WriteString(" ...")
 			break
 		}
-		b.WriteString(" " + d.String())
+		b.WriteString(" " + t.String())
 	}
 	return b.String()
 }
 
-// ForkError says that an actor's chain in a batch is not the one held: two changes of one actor
-// cover the same dot. The batch's signatures are good.
-type ForkError struct {
-	Ours, Theirs Tip // the first such changes found
-	// By is the actor whose signature stands for Theirs. If it is the forked actor itself, its
-	// device signed two histories: it is at fault, or was restored from a backup. Otherwise it
-	// is another's word, that it saw Theirs.
-	By causal.Actor
-}
-
-func (e *ForkError) Error() string {
-	return fmt.Sprintf("crdt: fork: ours is %s, %s has %s", e.Ours, e.By, e.Theirs)
+// Fork says that an actor wrote two changes with the same first dot: its log has two branches. Both are kept.
+type Fork struct {
+	Ours, Theirs Tip // the first changes in which they differ: the one held, and the one that came
 }
 
 // Checked is a batch that Check found good, ready for Add. It is good until the next Check or Add.
@@ -54,7 +45,24 @@ type Checked struct {
 	parents []causal.LV
 	sigs    []Signature // those at what is new
 	changes int         // that are new
+	forks   []Fork
 }
+
+// Ends returns the last change of each actor in the batch, held or new. Good until Add.
+func (k *Checked) Ends() []Tip {
+	var out []Tip
+	for i := len(k.links) - 1; i >= 0; i-- {
+		l := &k.links[i]
+		a := l.author()
+		if !slices.ContainsFunc(out, func(t Tip) bool { return t.Actor == a }) {
+			out = append(out, l.tipAt(a, l.end-1))
+		}
+	}
+	return out
+}
+
+// Forks returns the forks that what is new makes.
+func (k *Checked) Forks() []Fork { return k.forks }
 
 // Len returns the number of changes that are new.
 func (k *Checked) Len() int { return k.changes }
@@ -65,7 +73,6 @@ func (k *Checked) Len() int { return k.changes }
 // one's own log. Errors, of which the first that applies is returned:
 //   - wrapping ErrInvalid: b breaks a rule, whatever the receiver holds;
 //   - wrapping ErrSignature;
-//   - *ForkError: b continues a chain that is not the one held;
 //   - *MissingError: b builds on changes that are not held;
 //   - wrapping ErrInvalid: b breaks a rule that takes its causal history to tell.
 //
@@ -88,11 +95,8 @@ func (c *Chains) Check(b *Batch, verify Verify) (*Checked, error) {
 	if err := k.checkSigs(verify); err != nil {
 		return nil, err
 	}
-	if k.fork != nil {
-		return nil, k.fork
-	}
 	if len(k.missing) > 0 {
-		return nil, &MissingError{Dots: k.missing}
+		return nil, k.missingError()
 	}
 	return k.place()
 }
@@ -119,8 +123,7 @@ type checker struct {
 	links   []link               // what the batch is made of, in its order
 	deps    []Hash
 	hasher  Hasher
-	fork    *ForkError
-	missing []causal.Dot
+	missing []Tip
 	overlay overlay
 	out     Checked
 	added   Added // of Add, if it is small
@@ -136,7 +139,8 @@ const fewActors = 8
 // anchorUse says who builds on an anchor.
 type anchorUse struct {
 	used bool
-	by   causal.Actor
+	lv   causal.LV // if it is held
+	held bool
 }
 
 // batchActor is an actor's part in a batch.
@@ -146,10 +150,14 @@ type batchActor struct {
 	next  causal.Seq
 	time  int64 // of its last change so far
 	hash  Hash
-	links []int         // its links, ascending
-	held  causal.Seq    // what is below is held; 0: nothing of the actor is
-	lv    causal.LV     // while placing: of its last op so far, -1: none
-	last  EffectiveTime // and the effective time of its last change so far
+	links []int      // its links, ascending
+	held  causal.Seq // what is below is held; 0: nothing of the actor is
+	base  int        // of the change before the first one, an index into anchors; -1: there is none
+	// Where what is not held goes on: see origin. leaves is for the first change of that.
+	own    causal.LV
+	leaves *causal.Leaves
+	lv     causal.LV     // while placing: of its last op so far, -1: none
+	last   EffectiveTime // and the effective time of its last change so far
 }
 
 // link is a change of a batch, or a typing.
@@ -166,10 +174,12 @@ type link struct {
 	// Once placed:
 	span       causal.Span // empty: held
 	parentsEnd int         // in Checked.parents
+	from       origin
 }
 
 func (k *checker) begin(c *Chains, b *Batch) {
-	k.c, k.b, k.fork, k.missing, k.bare = c, b, nil, nil, c.unhashed
+	k.c, k.b, k.missing, k.bare = c, b, nil, c.unhashed
+	k.out.forks = nil
 	clear(k.index)
 	clear(k.links)
 	k.actors, k.links = k.actors[:0], k.links[:0]
@@ -253,7 +263,11 @@ func (k *checker) addChange(ai int, ch *Change) error {
 		if ch.Refs[j].Seq == 0 {
 			continue
 		}
-		h, err := k.depHash(ch.Refs[j], ch.Actor)
+		if b := ch.branch(j); b != nil {
+			k.deps = append(k.deps, b.Hash)
+			continue
+		}
+		h, err := k.depHash(ch.Refs[j])
 		if err != nil {
 			return fmt.Errorf("%w: %s:%d: %s", ErrInvalid, ch.Actor, ch.Seq, err)
 		}
@@ -299,7 +313,7 @@ func (k *checker) actor(a causal.Actor, seq causal.Seq) (int, error) {
 	if n := len(k.actors); n < cap(k.actors) {
 		links = k.actors[:n+1][n].links[:0]
 	}
-	ba := batchActor{Actor: a, first: seq, next: seq, links: links, lv: -1}
+	ba := batchActor{Actor: a, first: seq, next: seq, links: links, lv: -1, base: -1, own: -1}
 	if seq == 1 {
 		ba.hash = GenesisHash(k.c.store, a)
 	} else {
@@ -307,7 +321,8 @@ func (k *checker) actor(a causal.Actor, seq causal.Seq) (int, error) {
 		if !ok {
 			return 0, fmt.Errorf("%w: %s:%d follows nothing in the batch's context", ErrInvalid, a, seq)
 		}
-		k.anchors[i] = anchorUse{true, a}
+		k.anchors[i].used = true
+		ba.base = i
 		ba.hash, ba.time = k.b.Context[i].Hash, k.b.Context[i].Time
 	}
 	k.actors = append(k.actors, ba)
@@ -327,8 +342,8 @@ func (k *checker) anchor(d causal.Dot) (int, bool) {
 	return slices.BinarySearchFunc(k.b.Context, d, func(a Anchor, d causal.Dot) int { return a.Dot().Compare(d) })
 }
 
-// depHash returns the hash of dep, which a change of the given actor names.
-func (k *checker) depHash(dep causal.Dot, by causal.Actor) (Hash, error) {
+// depHash returns the hash of dep, which a change depends on without naming its branch.
+func (k *checker) depHash(dep causal.Dot) (Hash, error) {
 	if ai, ok := k.find(dep.Actor); ok && dep.Seq >= k.actors[ai].first {
 		l, ok := k.ending(ai, dep.Seq)
 		if !ok {
@@ -340,9 +355,7 @@ func (k *checker) depHash(dep causal.Dot, by causal.Actor) (Hash, error) {
 	if !ok {
 		return Hash{}, fmt.Errorf("dep %s is neither earlier in the batch nor in its context", dep)
 	}
-	if u := &k.anchors[i]; !u.used {
-		*u = anchorUse{true, by}
-	}
+	k.anchors[i].used = true
 	return k.b.Context[i].Hash, nil
 }
 
@@ -395,68 +408,6 @@ func (l *link) effectiveAt(seq causal.Seq) EffectiveTime {
 	}
 	k, i := l.at(seq)
 	return k.effective(i)
-}
-
-// checkHeld compares the batch with the chains: it notes forks and what is missing, and
-// how much is already held.
-func (k *checker) checkHeld() error {
-	c := k.c
-	for i := range k.b.Context {
-		a := &k.b.Context[i]
-		at, ok := c.find(a.Dot())
-		if !ok {
-			k.missing = append(k.missing, a.Dot())
-			continue
-		}
-		ours, err := c.tipAt(at)
-		if err != nil {
-			return err
-		}
-		if ours != a.Tip && !k.bare {
-			k.noteFork(ours, a.Tip, k.anchors[i].by)
-			continue
-		}
-		if held, j := c.infos.at(at); held.time(j) != a.Time {
-			return fmt.Errorf("%w: context %s says time %d, not %d", ErrInvalid, a.Dot(), a.Time, held.time(j))
-		}
-	}
-	for i := range k.actors {
-		ba := &k.actors[i]
-		last := c.graph.Last(ba.Actor)
-		if last < ba.first {
-			continue
-		}
-		// A change binds all before it, so mostly the last one that may be held tells for all.
-		ours, theirs, err := k.compare(ba, min(last, ba.next-1))
-		if err == nil && ours == theirs {
-			ba.held = theirs.Seq + 1
-			continue
-		}
-		for seq := ba.first; err == nil; seq = ba.held {
-			if ours, theirs, err = k.compare(ba, seq); err == nil && ours != theirs {
-				k.noteFork(ours, theirs, ba.Actor)
-				break
-			}
-			ba.held = theirs.Seq + 1
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// compare returns the changes held and in the batch that have the op seq of an actor.
-func (k *checker) compare(ba *batchActor, seq causal.Seq) (ours, theirs Tip, err error) {
-	at, _ := k.c.find(causal.Dot{Actor: ba.Actor, Seq: seq})
-	ours, err = k.c.tipAt(at)
-	return ours, k.links[k.linkOf(ba, seq)].tipAt(ba.Actor, seq), err
-}
-
-func (k *checker) noteFork(ours, theirs Tip, by causal.Actor) {
-	if k.fork == nil {
-		k.fork = &ForkError{Ours: ours, Theirs: theirs, By: by}
-	}
 }
 
 // checkSigs checks that signatures are where they must be, and those at changes that are not held.

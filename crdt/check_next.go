@@ -42,6 +42,7 @@ func (k *checker) checkNext(verify Verify) bool {
 		effective:  effectiveOf(ch.Time, after, false),
 		span:       causal.Span{Start: start, End: start + causal.LV(end-ch.Seq)},
 		parentsEnd: len(k.out.parents),
+		from:       origin{after: last},
 	})
 	k.out.base, k.out.changes, k.out.links = start, 1, k.links
 	return true

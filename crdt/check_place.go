@@ -28,15 +28,20 @@ func (k *checker) place() (*Checked, error) {
 		}
 		from := len(out.parents)
 		after := k.ownBefore(ba, l.seq)
+		l.from = origin{after: ba.lv, leaves: ba.leaves}
+		ba.leaves = nil
 		if ba.lv >= 0 {
 			out.parents = append(out.parents, ba.lv)
 		}
 		if l.change != nil {
-			for _, d := range l.change.Refs {
-				if d.Seq == 0 {
+			for i := range l.change.Refs {
+				if l.change.Refs[i].Seq == 0 {
 					continue
 				}
-				lv, e := k.placeOf(d)
+				lv, e, err := k.placeOf(l.change, i)
+				if err != nil {
+					return nil, err
+				}
 				out.parents, after = append(out.parents, lv), max(after, e)
 			}
 		}
@@ -59,20 +64,45 @@ func (k *checker) place() (*Checked, error) {
 // ownBefore makes ba.lv that of the actor's op before seq, and returns the effective time of that op's change.
 func (k *checker) ownBefore(ba *batchActor, seq causal.Seq) EffectiveTime {
 	if ba.lv < 0 && seq > 1 {
-		held := k.c.chainOf(ba.Actor).last
-		ba.lv, ba.last = k.c.span(held).End-1, k.c.effective(held)
+		ba.lv, ba.last = ba.own, k.c.effective(k.c.change(ba.own))
 	}
 	return ba.last
 }
 
-// placeOf returns where d is, the last op of a change that is held or placed, and the change's effective time.
-func (k *checker) placeOf(d causal.Dot) (causal.LV, EffectiveTime) {
-	if ai, ok := k.find(d.Actor); ok && d.Seq >= max(k.actors[ai].first, k.actors[ai].held) {
-		l := &k.links[k.linkOf(&k.actors[ai], d.Seq)]
-		return l.span.Start + causal.LV(d.Seq-l.seq), l.effectiveAt(d.Seq)
+// placeOf returns where the change is that ch depends on by its i-th ref, its last op, and its effective time. It is held or placed.
+func (k *checker) placeOf(ch *Change, i int) (causal.LV, EffectiveTime, error) {
+	d, g := ch.Refs[i], &k.c.graph
+	b := ch.branch(i)
+	if ai, ok := k.find(d.Actor); ok && d.Seq >= k.actors[ai].first {
+		ba := &k.actors[ai]
+		if b != nil {
+			_, ok = k.inBatch(Tip{Actor: d.Actor, Seq: b.Seq, Hash: b.Hash})
+		}
+		switch {
+		case !ok: // of another branch
+		case d.Seq >= ba.held:
+			l := &k.links[k.linkOf(ba, d.Seq)]
+			return l.span.Start + causal.LV(d.Seq-l.seq), l.effectiveAt(d.Seq), nil
+		default:
+			lv, _ := g.LVOf(g.ActorOf(ba.own), d.Seq)
+			return lv, k.c.effective(k.c.change(lv)), nil
+		}
 	}
-	lv, _ := k.c.graph.LV(d)
-	return lv, k.c.effective(k.c.change(lv))
+	var lv causal.LV
+	switch {
+	case b != nil:
+		at, _, err := k.c.findTip(Tip{Actor: d.Actor, Seq: b.Seq, Hash: b.Hash})
+		if err != nil {
+			return 0, 0, err
+		}
+		lv = k.c.span(at).End - 1
+	case g.Forked():
+		at, _ := k.anchor(d)
+		lv = k.anchors[at].lv
+	default:
+		lv, _ = g.LV(d)
+	}
+	return lv, k.c.effective(k.c.change(lv)), nil
 }
 
 // cutHeld takes the changes below seq out of l, a typing with some left.

@@ -171,10 +171,9 @@ func TestCheckMissing(t *testing.T) {
 	if !errors.As(err, &missing) {
 		t.Fatal(err)
 	}
-	want := []causal.Dot{{Actor: actorOf(0), Seq: 2}, {Actor: actorOf(1), Seq: 1}}
-	slices.SortFunc(want, causal.Dot.Compare)
-	if !slices.Equal(missing.Dots, want) {
-		t.Errorf("missing %v, want %v", missing.Dots, want)
+	want := []Tip{later.Context[0].Tip, later.Context[1].Tip}
+	if !slices.Equal(missing.Tips, want) {
+		t.Errorf("missing %v, want %v", missing.Tips, want)
 	}
 	if after := o.fingerprint(); after != before {
 		t.Errorf("chains changed:\n%s\n%s", before, after)
@@ -198,7 +197,7 @@ func TestCheckMissing(t *testing.T) {
 	}
 }
 
-// A fork shows as a hash that is not one's own, wherever in the batch it is named.
+// The branches of a forked log are all taken, whatever the order they come in, and the forks are told.
 func TestForks(t *testing.T) {
 	a, b := actorOf(0), actorOf(1)
 	ours := newHolder()
@@ -212,57 +211,48 @@ func TestForks(t *testing.T) {
 	// Another second change, of another length, and a third.
 	x := theirs.author(a, 2500, typed("notes", 0, "fork"))
 	theirs.sign(x)
-	y := theirs.commit(a, 3000)
+	theirs.commit(a, 3000)
 	// b saw the third.
 	theirs.commit(b, 3500)
 
-	fork := func(batch *Batch) *ForkError {
-		t.Helper()
-		before := ours.fingerprint()
-		_, err := ours.Check(batch, quickVerify)
-		var e *ForkError
-		if !errors.As(err, &e) {
-			t.Fatalf("got %v, want a fork", err)
-		}
-		if after := ours.fingerprint(); after != before {
-			t.Errorf("chains changed:\n%s\n%s", before, after)
-		}
-		return e
-	}
-	tipOf := func(a Accepted) Tip { return Tip{a.Actor, a.Dot().Seq, a.Hash} }
-	want := ForkError{Ours: tipOf(second), Theirs: tipOf(x), By: a}
-	if got := fork(theirs.BatchOf(theirs.log[1:2])); *got != want {
-		t.Errorf("overlapping change: %v, want %v", got, &want)
-	}
-	if got := fork(theirs.BatchOf(theirs.log)); *got != want {
-		t.Errorf("from a common change on: %v, want %v", got, &want)
-	}
-	// The anchor is inside what we hold only once we hold as much.
+	// What follows the other branch waits for it.
 	_, err := ours.Check(theirs.BatchOf(theirs.log[2:3]), quickVerify)
 	var missing *MissingError
-	if !errors.As(err, &missing) {
-		t.Errorf("beyond our end: %v", err)
+	if tipOf := (Tip{a, x.Dot().Seq, x.Hash}); !errors.As(err, &missing) || !slices.Equal(missing.Tips, []Tip{tipOf}) {
+		t.Errorf("got %v, want %v missing", err, tipOf)
 	}
-	for ours.graph.Last(a) < y.Dot().Seq {
-		second = ours.commit(a, 9000)
-	}
-	at5, _ := ours.find(causal.Dot{Actor: a, Seq: x.Dot().Seq})
-	want = ForkError{Ours: ours.tip(at5), Theirs: tipOf(x), By: a}
-	if got := fork(theirs.BatchOf(theirs.log[2:3])); *got != want {
-		t.Errorf("anchor: %v, want %v", got, &want)
-	}
-	want = ForkError{Ours: tipOf(second), Theirs: tipOf(y), By: b}
-	if got := fork(theirs.BatchOf(theirs.log[3:])); *got != want {
-		t.Errorf("another's word: %v, want %v", got, &want)
-	}
-	if s := want.Error(); !strings.Contains(s, y.Dot().String()) || !strings.Contains(s, b.String()) {
-		t.Errorf("error %q names neither dot nor witness", s)
-	}
-	// A batch that is not signed accuses nobody.
+	// One that is not signed proves nothing.
 	bad := theirs.BatchOf(theirs.log[1:2]).clone()
 	bad.Sigs[0].Sig[0]++
 	_, err = ours.Check(bad.batch(), quickVerify)
 	wantIs(t, err, ErrSignature)
+
+	want := Fork{Ours: Tip{a, second.Dot().Seq, second.Hash}, Theirs: Tip{a, x.Dot().Seq, x.Hash}}
+	for _, from := range []int{0, 1} { // from a common change on, or not
+		k, err := ours.Check(theirs.BatchOf(theirs.log[from:]), quickVerify)
+		if err != nil || !slices.Equal(k.Forks(), []Fork{want}) || k.Len() != 3 {
+			t.Fatalf("from %d: %v, forks %v, want %v", from, err, k.Forks(), want)
+		}
+	}
+	k, err := ours.Check(theirs.BatchOf(theirs.log), quickVerify)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours.Add(k)
+	if err := theirs.receive(ours.BatchOf([]Accepted{second})); err != nil {
+		t.Fatal(err)
+	}
+	if tips := ours.Tips(); ours.Digest() != theirs.Digest() || len(tips) != 3 || !slices.IsSortedFunc(tips, Tip.Compare) || !slices.Equal(tips, theirs.Tips()) {
+		t.Errorf("tips %v and %v", tips, theirs.Tips())
+	}
+	for _, h := range []*holder{ours, theirs} {
+		// Nothing is new any more.
+		for _, batch := range []*Batch{ours.BatchOf([]Accepted{second}), theirs.BatchOf(theirs.log[:4])} {
+			if k, err := h.Check(batch, quickVerify); err != nil || k.Len() != 0 || len(k.Forks()) != 0 {
+				t.Errorf("again: %d new, forks %v, %v", k.Len(), k.Forks(), err)
+			}
+		}
+	}
 }
 
 // Check finds deps that are in another's history, in the batch or below it, exactly as the definition says.
@@ -388,6 +378,6 @@ func TestMaximalDeps(t *testing.T) {
 }
 
 func ExampleMissingError() {
-	fmt.Println(&MissingError{Dots: []causal.Dot{{Seq: 7}}})
-	// Output: crdt: 1 missing dependencies: 00000000.0000:7
+	fmt.Println(&MissingError{Tips: []Tip{{Seq: 7}}})
+	// Output: crdt: 1 missing dependencies: 00000000.0000:7#00000000
 }

@@ -14,7 +14,8 @@ import (
 
 // The encoding of a change is three msgpack values, one after the other:
 //
-//	refs    [ref0, seq0, ref1, seq1, ...]   sorted by actor; seq 0: only named by ops
+//	refs    [ref0, seq0, ref1, seq1, ...]   sorted by actor; seq 0: only named by ops;
+//	                                        [seq, hash] or [0, seq, hash] if the branch is named
 //	time    Time minus that of the actor's previous change
 //	groups  [slice, len, ops, ...]          ascending by slice
 //
@@ -57,8 +58,13 @@ func (c *Change) flaw() string {
 		if r.Seq > MaxSeq {
 			return "ref out of range"
 		}
-		if i > 0 && c.Refs[i-1].Actor.Compare(r.Actor) >= 0 {
+		if c.Branches == nil && i > 0 && c.Refs[i-1].Actor.Compare(r.Actor) >= 0 {
 			return "refs not sorted"
+		}
+	}
+	if c.Branches != nil {
+		if reason := c.flawInRefs(); reason != "" {
+			return reason
 		}
 	}
 	if len(c.Groups) == 0 {
@@ -94,7 +100,7 @@ func (c *Change) flaw() string {
 // its Time as of an actor's first change: what MaxChangeBytes limits. It does not depend
 // on the batch c travels in.
 func (c *Change) Size() int {
-	n := arrayHeadSize(2*len(c.Refs)) + uintSize(uint64(c.Time)) + arrayHeadSize(3*len(c.Groups))
+	n := arrayHeadSize(2*len(c.Refs)) + uintSize(uint64(c.Time)) + arrayHeadSize(3*len(c.Groups)) + c.branchesSize()
 	for i := range c.Refs {
 		n += 2 + causal.ActorSize + uintSize(uint64(c.Refs[i].Seq))
 	}
@@ -114,6 +120,10 @@ func (c *Change) HashedBytes(buf []byte, prevTime int64) []byte {
 		buf = append(buf, mpBin8, causal.ActorSize)
 		buf = append(buf, r.Actor.Device[:]...)
 		buf = append(buf, r.Actor.Nonce[:]...)
+		if c.Branches != nil {
+			buf = c.appendSeq(buf, i)
+			continue
+		}
 		buf = appendUint(buf, uint64(r.Seq))
 	}
 	buf = appendInt(buf, c.Time-prevTime)
@@ -150,7 +160,7 @@ func (c *Change) appendWire(buf []byte, prevTime int64, index func(causal.Actor)
 	buf = appendArrayHead(buf, 2*len(c.Refs))
 	for i := range c.Refs {
 		buf = appendUint(buf, uint64(index(c.Refs[i].Actor)))
-		buf = appendUint(buf, uint64(c.Refs[i].Seq))
+		buf = c.appendSeq(buf, i)
 	}
 	buf = appendInt(buf, c.Time-prevTime)
 	buf = appendArrayHead(buf, 3*len(c.Groups))

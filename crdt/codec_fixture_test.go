@@ -138,7 +138,7 @@ func (c *Chains) fingerprint() string {
 	return s
 }
 
-func noRefs(causal.Actor) int { return 0 }
+func noRefs(causal.Actor, *Tip) int { return 0 }
 
 // typed is a group that inserts s.
 func typed(slice string, pos int, s string) Group {
@@ -287,8 +287,8 @@ func genOp(slice string, refs []causal.Actor) *rapid.Generator[*Op] {
 }
 
 // indexIn returns the number by which a change with these actors, its own first, names each.
-func indexIn(refs []causal.Actor) func(causal.Actor) int {
-	return func(a causal.Actor) int {
+func indexIn(refs []causal.Actor) func(causal.Actor, *Tip) int {
+	return func(a causal.Actor, _ *Tip) int {
 		for i, r := range refs {
 			if r == a {
 				return i

@@ -110,7 +110,7 @@ func (c *copier) insert(path Path, at int, from *listContent, elems []causal.LV)
 	copies = c.tx.do(&Op{Code: CodeListNew, Len: 1, Path: path, Pos: at, Kind: e.kind})
 	c.lineage.elems.add(copies, elems[0], 1)
 	if !e.isEmpty() {
-		c.fill(append(path[:len(path):len(path)], Step{Elem: c.tx.s.dot(copies), Kind: e.kind}), e)
+		c.fill(append(path[:len(path):len(path)], Step{Elem: c.tx.s.dot(copies), Kind: e.kind}), e) // an own dot
 	}
 	return copies, 1
 }

@@ -110,7 +110,7 @@ func (v *view) cursor(n, pos int, bias Bias) (Cursor, error) {
 		i--
 		path[i] = Step{Key: a.key, Kind: a.kind, Birth: e.birth}
 		if a.inList() {
-			path[i].Elem = v.s.dot(a.elem)
+			path[i].Elem, path[i].Branch = v.s.elem(a.elem)
 		}
 	}
 	return Cursor{path: path, version: v.s.Version(), pos: pos, bias: bias}, nil
@@ -158,7 +158,7 @@ func (s *State) follow(c Cursor) (*entry, []string, error) {
 		case *mapContent:
 			p = in.places[step.Key]
 		case *listContent:
-			if lv, ok := s.graph.LV(step.Elem); ok {
+			if lv, ok := s.elemIn(in, step.Elem); ok {
 				if index, ok := in.elements.Index(lv); ok {
 					p, keys[i] = in.peek(lv), fmt.Sprint(index)
 				}

@@ -26,6 +26,9 @@ var ErrCut = errors.New("crdt: cannot cut a batch")
 // it holds every missing change that one in it builds on. If that leaves nothing, it is what one actor wrote
 // up to its next signature with all that builds on, whatever its size. b is nil if nothing in missing can be
 // sent, since nothing in it is signed. Of what src yields only Change and Span are used.
+//
+// A batch has one branch at most of an actor's log, and what it leaves the hash of to be implied is on one branch: the others are
+// in the next batches.
 func (c *Chains) Cut(src Source, missing []causal.Span, maxBytes, maxChanges int) (b *Batch, rest []causal.Span, err error) {
 	if maxBytes <= 0 {
 		maxBytes = TargetBatchBytes
@@ -73,12 +76,14 @@ type cutter struct {
 	changes []Accepted // what is read
 	bytes   int
 	items   int
-	actors  map[causal.Actor]*cutActor
+	actors  map[causal.ActorIndex]*cutActor
+	lines   lines
 	byCh    []*cutActor // by change
 }
 
-// cutActor is an actor's part in what was read.
+// cutActor is an actor's part in what was read, of one branch.
 type cutActor struct {
+	lv    causal.LV  // of its first op
 	first causal.Seq // of its first op
 	next  causal.Seq // after its last
 	end   causal.Seq // of the first op that is not taken
@@ -88,11 +93,15 @@ type cutActor struct {
 // read reads missing until what was read reaches one of the sizes, and reports whether there is more.
 // The first change is read whatever its size.
 func (k *cutter) read(maxBytes, maxChanges int) (more bool, err error) {
-	full := false
+	full, skipped := false, false
 	for _, span := range k.missing {
 		err := k.each(span, func(a Accepted) bool {
 			if n := len(k.changes); n > 0 && a.Span.Start < k.changes[n-1].Span.End {
 				return true // it began in the span before
+			}
+			if !k.lines.take(k.c, &a) {
+				skipped = true // it is of another branch, or builds on one: with the next batch
+				return true
 			}
 			size, items := a.wireSize(), a.items()
 			if size <= inlineOps {
@@ -112,7 +121,7 @@ func (k *cutter) read(maxBytes, maxChanges int) (more bool, err error) {
 			return full, err
 		}
 	}
-	return false, nil
+	return skipped, nil
 }
 
 // each yields the changes with ops in span until yield returns false. It is an error if the
@@ -136,20 +145,17 @@ func (k *cutter) each(span causal.Span, yield func(Accepted) bool) error {
 // cutBack returns the largest part of what was read that ends for each actor in a kept signature and
 // holds all that it builds on, other than what is not missing.
 func (k *cutter) cutBack() []Accepted {
-	k.actors = make(map[causal.Actor]*cutActor)
+	k.actors = make(map[causal.ActorIndex]*cutActor)
 	k.byCh = make([]*cutActor, len(k.changes))
 	var ca *cutActor
 	for i := range k.changes {
 		ch := k.changes[i].Change
-		if i == 0 || k.changes[i-1].Actor != ch.Actor {
-			ca = k.actors[ch.Actor]
-		}
-		if ca == nil {
-			ca = &cutActor{first: ch.Seq, next: ch.Seq}
-			if own := k.c.chainOf(ch.Actor); own != nil {
-				ca.sigs = own.sigs
+		if i == 0 || k.changes[i-1].Actor != ch.Actor || k.c.graph.Forked() {
+			ai := k.c.graph.ActorOf(k.changes[i].Span.Start)
+			if ca = k.actors[ai]; ca == nil {
+				ca = &cutActor{lv: k.changes[i].Span.Start, first: ch.Seq, next: ch.Seq, sigs: k.c.chains[ai].sigs}
+				k.actors[ai] = ca
 			}
-			k.actors[ch.Actor] = ca
 		}
 		k.byCh[i] = ca
 		if ch.Seq == ca.next { // a gap, and all behind it, waits for another batch
@@ -163,7 +169,7 @@ func (k *cutter) cutBack() []Accepted {
 		again = false
 		for i := range k.changes {
 			ch := k.changes[i].Change
-			if ca := k.byCh[i]; ch.Seq < ca.end && !k.closed(ch) {
+			if ca := k.byCh[i]; ch.Seq < ca.end && !k.closed(&k.changes[i], ca) {
 				ca.cut(ch.Seq)
 				again = true
 			}
@@ -192,37 +198,59 @@ func (ca *cutActor) cut(end causal.Seq) {
 	}
 }
 
-// closed reports whether what ch depends on is taken or with the receiver.
-func (k *cutter) closed(ch *Change) bool {
-	for i := range ch.Refs {
-		d := ch.Refs[i]
+// closed reports whether what a depends on is taken or with the receiver.
+func (k *cutter) closed(a *Accepted, own *cutActor) bool {
+	g := &k.c.graph
+	if g.Forked() {
+		if a.Span.Start == own.lv {
+			if i, ok := k.c.before(own.lv); ok && contains(k.missing, k.c.span(i).Start) {
+				return false // the branch that this one leaves comes first
+			}
+		}
+		return k.closedForked(a)
+	}
+	for i := range a.Refs {
+		d := a.Refs[i]
 		if d.Seq == 0 {
 			continue
 		}
-		ca := k.actors[d.Actor]
-		if ca != nil && d.Seq < ca.end {
-			continue
-		}
-		if ca != nil && d.Seq >= ca.first {
-			return false
-		}
-		if lv, ok := k.c.graph.LV(d); !ok || contains(k.missing, lv) {
+		lv, ok := g.LV(d)
+		if !ok || !k.has(lv, d.Seq) {
 			return false
 		}
 	}
 	return true
 }
 
+// closedForked is closed where some log is forked.
+func (k *cutter) closedForked(a *Accepted) bool {
+	g := &k.c.graph
+	for _, p := range g.Parents(a.Span.Start) {
+		if ai := g.ActorOf(p); ai != g.ActorOf(a.Span.Start) && g.Actor(ai) != a.Actor && !k.has(p, g.Dot(p).Seq) {
+			return false
+		}
+	}
+	return true
+}
+
+// has reports whether the op at lv, numbered seq, is taken or with the receiver.
+func (k *cutter) has(lv causal.LV, seq causal.Seq) bool {
+	ca := k.actors[k.c.graph.ActorOf(lv)]
+	if ca != nil && seq < ca.end {
+		return true
+	}
+	return (ca == nil || seq < ca.first) && !contains(k.missing, lv)
+}
+
 // grow returns the missing changes of one actor up to its next signature, and what they build on, in the same
 // manner. It takes the first actor of whom there is such a thing.
 func (k *cutter) grow() (taken []Accepted, err error) {
-	tried := make(map[causal.Actor]bool)
+	tried := make(map[causal.ActorIndex]bool)
 	for _, span := range k.missing {
 		k.c.graph.Runs(span, func(r causal.Run) bool {
-			actor := k.c.graph.Actor(r.Actor)
-			if !tried[actor] {
-				tried[actor] = true
-				taken, err = k.closure(causal.Dot{Actor: actor, Seq: r.Seq})
+			if !tried[r.Actor] {
+				tried[r.Actor] = true
+				taken, err = k.closure(r.Start)
 			}
 			return err == nil && len(taken) == 0
 		})
@@ -233,31 +261,31 @@ func (k *cutter) grow() (taken []Accepted, err error) {
 	return taken, err
 }
 
-// closure returns the missing changes that a batch with seed must hold, in causal order; none if one of their
-// actors has not signed as far.
-func (k *cutter) closure(seed causal.Dot) ([]Accepted, error) {
-	type part struct{ read, end causal.Seq } // of an actor's ops: read up to, to be read up to
-	parts := make(map[causal.Actor]*part)
-	var queue []causal.Actor
-	need := func(d causal.Dot) bool {
-		p := parts[d.Actor]
-		if p != nil && d.Seq < p.end {
+// closure returns the missing changes that a batch with the op at seed must hold, in causal order; none if one of their
+// actors has not signed as far, or if they do not go in one batch.
+func (k *cutter) closure(seed causal.LV) ([]Accepted, error) {
+	g := &k.c.graph
+	type part struct{ read, end causal.Seq } // of a branch's ops: read up to, to be read up to
+	parts := make(map[causal.ActorIndex]*part)
+	var queue []causal.ActorIndex
+	need := func(lv causal.LV) bool {
+		r := g.Run(lv)
+		ai, seq := r.Actor, r.Seq+causal.Seq(lv-r.Start)
+		p := parts[ai]
+		if p != nil && seq < p.end || !contains(k.missing, lv) {
 			return true
 		}
-		if lv, ok := k.c.graph.LV(d); !ok || !contains(k.missing, lv) {
-			return ok
-		}
-		own := k.c.chainOf(d.Actor)
-		i, _ := own.findSig(d.Seq)
+		own := &k.c.chains[ai]
+		i, _ := own.findSig(seq)
 		if i == len(own.sigs) {
 			return false
 		}
 		if p == nil {
-			p = &part{read: k.firstMissing(d.Actor)}
-			parts[d.Actor] = p
+			p = &part{read: k.firstMissing(ai)}
+			parts[ai] = p
 		}
 		p.end = own.sigs[i].seq + 1
-		queue = append(queue, d.Actor)
+		queue = append(queue, ai)
 		return true
 	}
 	var taken []Accepted
@@ -265,20 +293,18 @@ func (k *cutter) closure(seed causal.Dot) ([]Accepted, error) {
 	bytes, items := 0, 0
 	signed := need(seed)
 	for len(queue) > 0 && signed && err == nil {
-		a := queue[0]
+		ai := queue[0]
 		queue = queue[1:]
-		p := parts[a]
-		spans := k.c.graph.ActorSpans(a, p.read, p.end)
+		p := parts[ai]
+		spans := g.SpansOf(ai, p.read, p.end)
 		p.read = p.end
 		for _, span := range spans {
 			err = k.each(span, func(a Accepted) bool {
 				taken = append(taken, a)
 				bytes += a.wireSize()
 				items += a.items()
-				for i := range a.Refs {
-					if a.Refs[i].Seq > 0 {
-						signed = signed && need(a.Refs[i])
-					}
+				for _, lv := range g.Parents(a.Span.Start) {
+					signed = signed && need(lv)
 				}
 				return signed
 			})
@@ -294,12 +320,75 @@ func (k *cutter) closure(seed causal.Dot) ([]Accepted, error) {
 		return nil, err
 	}
 	slices.SortFunc(taken, func(a, b Accepted) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
+	var one lines
+	for i := range taken {
+		if !one.take(k.c, &taken[i]) {
+			return nil, nil
+		}
+	}
 	return taken, nil
 }
 
-// firstMissing returns the first seq of a that is missing.
-func (k *cutter) firstMissing(a causal.Actor) causal.Seq {
-	for _, span := range k.c.graph.ActorSpans(a, 1, k.c.graph.Last(a)+1) {
+// lines are the branches that a batch has, and the changes it leaves the hashes of to be implied: no two of an actor have the same
+// dot. The zero value is that of an empty batch. It is of use where some log is forked.
+type lines struct {
+	own   map[causal.Actor]causal.ActorIndex
+	first map[causal.Actor]causal.Seq // of the batch's part of the actor
+	deps  map[causal.Dot]causal.LV
+}
+
+// take adds a to the batch, and reports whether it can be.
+func (l *lines) take(c *Chains, a *Accepted) bool {
+	g := &c.graph
+	if !g.Forked() {
+		return true
+	}
+	ai := g.ActorOf(a.Span.Start)
+	if own, ok := l.own[a.Actor]; ok && own != ai {
+		return false
+	}
+	if l.own == nil {
+		l.own, l.first, l.deps = make(map[causal.Actor]causal.ActorIndex), make(map[causal.Actor]causal.Seq), make(map[causal.Dot]causal.LV)
+	}
+	implied := make(map[causal.Dot]causal.LV)
+	for i, d := range a.Refs {
+		if d.Seq == 0 || a.branch(i) != nil {
+			continue
+		}
+		lv, _ := c.dep(a.Span.Start, d)
+		if !g.IsForked(g.ActorOf(lv)) {
+			continue
+		}
+		if at, ok := l.deps[d]; ok && at != lv {
+			return false
+		}
+		if own, ok := l.own[d.Actor]; ok && d.Seq >= l.first[d.Actor] {
+			if at, ok := g.LVOf(own, d.Seq); !ok || at != lv {
+				return false
+			}
+		}
+		implied[d] = lv
+	}
+	if _, ok := l.own[a.Actor]; !ok && g.IsForked(ai) {
+		// What was implied before is on this branch, or ends before it.
+		for d, lv := range l.deps {
+			if at, ok := g.LVOf(ai, d.Seq); d.Actor == a.Actor && d.Seq >= a.Seq && (!ok || at != lv) {
+				return false
+			}
+		}
+	}
+	for d, lv := range implied {
+		l.deps[d] = lv
+	}
+	if _, ok := l.own[a.Actor]; !ok {
+		l.own[a.Actor], l.first[a.Actor] = ai, a.Seq
+	}
+	return true
+}
+
+// firstMissing returns the first seq of a branch that is missing.
+func (k *cutter) firstMissing(ai causal.ActorIndex) causal.Seq {
+	for _, span := range k.c.graph.SpansOf(ai, 1, k.c.graph.LastOf(ai)+1) {
 		i := searchSpans(k.missing, span.Start)
 		if i < len(k.missing) && k.missing[i].Start < span.End {
 			return k.c.graph.Dot(max(span.Start, k.missing[i].Start)).Seq
@@ -334,38 +423,47 @@ func (c *Chains) BatchOf(changes []Accepted) *Batch {
 
 func (c *Chains) batchOf(changes []Accepted) (*Batch, error) {
 	if len(changes) == 1 {
-		return c.batchOfOne(changes[0].Change)
+		return c.batchOfOne(&changes[0])
 	}
 	b := new(Batch)
-	type part struct{ first, next causal.Seq }
+	type part struct {
+		ai          causal.ActorIndex
+		first, next causal.Seq
+	}
 	parts := make(map[causal.Actor]*part)
 	var actors []causal.Actor
-	outside := make(map[causal.Dot]bool)
+	outside := make(map[causal.LV]bool)
 	var p *part
-	for i, a := range changes {
+	for i := range changes {
+		a := &changes[i]
 		b.Append(a.Change)
 		if i == 0 || changes[i-1].Actor != a.Actor {
 			if p = parts[a.Actor]; p == nil {
-				p = &part{first: a.Seq, next: a.Seq}
+				p = &part{ai: c.graph.ActorOf(a.Span.Start), first: a.Seq, next: a.Seq}
 				parts[a.Actor] = p
 				actors = append(actors, a.Actor)
 				if a.Seq > 1 {
-					outside[causal.Dot{Actor: a.Actor, Seq: a.Seq - 1}] = true
+					lv, _ := c.graph.LVOf(p.ai, a.Seq-1)
+					outside[lv] = true
 				}
 			}
 		}
 		p.next += causal.Seq(a.Len())
-		for _, d := range a.Refs {
-			if d.Seq == 0 {
+		for j, d := range a.Refs {
+			if d.Seq == 0 || a.branch(j) != nil {
 				continue
 			}
 			if q := parts[d.Actor]; q == nil || d.Seq < q.first {
-				outside[d] = true
+				lv, ok := c.dep(a.Span.Start, d)
+				if !ok {
+					panic(fmt.Sprintf("crdt: batch builds on %s, which is not held", d))
+				}
+				outside[lv] = true
 			}
 		}
 	}
-	for d := range outside {
-		a, err := c.anchor(d)
+	for lv := range outside {
+		a, err := c.anchorAt(lv)
 		if err != nil {
 			return nil, err
 		}
@@ -374,7 +472,7 @@ func (c *Chains) batchOf(changes []Accepted) (*Batch, error) {
 	slices.SortFunc(b.Context, func(x, y Anchor) int { return x.Dot().Compare(y.Dot()) })
 	slices.SortFunc(actors, causal.Actor.Compare)
 	for _, a := range actors {
-		b.Sigs = append(b.Sigs, c.keptSigs(a, parts[a].first, parts[a].next)...)
+		b.Sigs = append(b.Sigs, c.keptSigs(parts[a].ai, parts[a].first, parts[a].next)...)
 	}
 	return b, nil
 }

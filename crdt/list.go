@@ -124,7 +124,7 @@ func (c *listContent) delete(ps *pass, pos, n int, t *touch) {
 // unless it is deleted or a later move was applied before.
 func (c *listContent) move(ps *pass, op *Op, t *touch) {
 	lv := ps.lv
-	elem, _ := ps.find(op.Elem)
+	elem, _ := ps.find(op.Elem, op.Branch)
 	c.edits = c.ops.Move(ps.s.graph, ps.history, lv, elem, op.Pos, c.elements.Index, ps.s.later, c.edits[:0])
 	from, to := 0, 0
 	if len(c.edits) > 0 { // out of one place and into another
@@ -208,7 +208,7 @@ func (e *entry) list() (*listContent, bool) {
 
 // place returns the place of the element that step names, which inserted admits.
 func (c *listContent) place(ps *pass, step Step) *place {
-	lv, _ := ps.find(step.Elem)
+	lv, _ := ps.find(step.Elem, step.Branch)
 	p := c.places[lv]
 	if p == nil {
 		p = c.initial(lv)

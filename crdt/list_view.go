@@ -189,7 +189,8 @@ func (l *TxList) Move(from, to int) {
 	case from != to:
 		elem := c.elements.Reach(from)
 		if path, ok := l.tx.enter(l.at, ClassWrite); ok {
-			l.tx.doLater(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: l.tx.s.dot(elem), Pos: to})
+			name, branch := l.tx.s.elem(elem)
+			l.tx.doLater(&Op{Code: CodeListMove, Len: 1, Path: path, Elem: name, Branch: branch, Pos: to})
 		}
 	}
 }

@@ -70,6 +70,9 @@ type Step struct {
 	Key string
 	// Elem names the place under a List: the dot that inserted the element. Zero elsewhere.
 	Elem causal.Dot
+	// Branch names the branch that Elem is of, if its actor's log is forked: the change it leads to. nil: it is the one op with that dot in
+	// the change's causal history, and nothing if there are several.
+	Branch *Tip
 	// Kind and Birth name the entry at the place. Kind is 0 in the last step of
 	// a CodeDelete, which names a place.
 	Kind  Kind
@@ -93,6 +96,7 @@ type Op struct {
 	Delta   int64
 	Pos     int
 	Elem    causal.Dot // an element, named by the dot that inserted it
+	Branch  *Tip       // that Elem is of, as in a Step
 	Text    string
 	Count   int    // code points marked or unmarked from Pos on; what lies outside the text is cut off
 	Name    string // of a mark: not empty, at most MaxKeyBytes

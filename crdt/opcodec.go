@@ -18,8 +18,8 @@ import (
 // Actors are 0 for the change's own and i+1 for Refs[i].
 
 // AppendOp appends the encoding of op to buf. ref gives the number by which op's
-// change names an actor: 0 its own, i+1 for Refs[i]. op must be one that decodes as not void.
-func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
+// change names an actor, or a branch of its log: 0 its own, i+1 for Refs[i]. op must be one that decodes as not void.
+func AppendOp(buf []byte, op *Op, ref func(causal.Actor, *Tip) int) []byte {
 	args := 3
 	switch op.Code {
 	case CodePut, CodeTouch, CodeAdd, CodeSetAdd, CodeSetRemove, CodeRWSetAdd, CodeRWSetRemove,
@@ -56,7 +56,7 @@ func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 		buf = appendUint(buf, uint64(op.Pos))
 	case CodeListMove:
 		buf = appendUint(buf, uint64(op.Pos))
-		buf = appendDot(buf, op.Elem, ref)
+		buf = appendDot(buf, op.Elem, op.Branch, ref)
 	case CodeTextInsert:
 		buf = appendUint(buf, uint64(op.Pos))
 		buf = appendStr(buf, op.Text)
@@ -72,7 +72,7 @@ func AppendOp(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 	return buf
 }
 
-func appendPath(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
+func appendPath(buf []byte, op *Op, ref func(causal.Actor, *Tip) int) []byte {
 	last := len(op.Path) - 1
 	n := 2 * last
 	birth := op.Code != CodeDelete && !op.Path[last].Birth.IsZero()
@@ -87,24 +87,24 @@ func appendPath(buf []byte, op *Op, ref func(causal.Actor) int) []byte {
 		} else {
 			buf = append(buf, mpFixArr|3)
 			buf = appendUint(buf, uint64(entry.Kind))
-			buf = appendUint(buf, uint64(ref(entry.Birth.Actor)))
+			buf = appendUint(buf, uint64(ref(entry.Birth.Actor, nil)))
 			buf = appendUint(buf, uint64(entry.Birth.Seq))
 		}
 		if entry.Kind == List {
-			buf = appendDot(buf, place.Elem, ref)
+			buf = appendDot(buf, place.Elem, place.Branch, ref)
 		} else {
 			buf = appendStr(buf, place.Key)
 		}
 	}
 	if birth {
-		buf = appendDot(buf, op.Path[last].Birth, ref)
+		buf = appendDot(buf, op.Path[last].Birth, nil, ref)
 	}
 	return buf
 }
 
-func appendDot(buf []byte, d causal.Dot, ref func(causal.Actor) int) []byte {
+func appendDot(buf []byte, d causal.Dot, branch *Tip, ref func(causal.Actor, *Tip) int) []byte {
 	buf = append(buf, mpFixArr|2)
-	buf = appendUint(buf, uint64(ref(d.Actor)))
+	buf = appendUint(buf, uint64(ref(d.Actor, branch)))
 	return appendUint(buf, uint64(d.Seq))
 }
 
@@ -249,7 +249,7 @@ func (d *opDecoder) body(b []byte, n int, code Code, length int, op *Op) ([]byte
 	case CodeListInsert:
 		op.Values, b, ok = readValues(b, length)
 	case CodeListMove:
-		op.Elem, b, ok = d.readDot(b)
+		op.Elem, op.Branch, b, ok = d.readDot(b)
 	case CodeTextInsert:
 		var s []byte
 		if s, b, ok = readStr(b); ok {
@@ -326,7 +326,7 @@ func (d *opDecoder) readPath(b []byte, code Code) (Path, []byte, verdict) {
 		}
 		dots = dots || !entry.Birth.IsZero()
 		if entry.Kind == List {
-			place.Elem, rest, ok = d.readDot(rest)
+			place.Elem, place.Branch, rest, ok = d.readDot(rest)
 			dots = true
 		} else {
 			var key []byte
@@ -343,7 +343,7 @@ func (d *opDecoder) readPath(b []byte, code Code) (Path, []byte, verdict) {
 	path[last].Kind = kind
 	if count%2 != 0 {
 		dots = true
-		if path[last].Birth, rest, ok = d.readDot(rest); !ok {
+		if path[last].Birth, _, rest, ok = d.readDot(rest); !ok {
 			return nil, nil, opVoid
 		}
 	}
@@ -367,7 +367,7 @@ func (d *opDecoder) readEntry(b []byte, entry *Step) ([]byte, verdict) {
 	}
 	entry.Kind = Kind(k)
 	if born {
-		if entry.Birth, b, ok = d.readDotItems(b); !ok {
+		if entry.Birth, _, b, ok = d.readDotItems(b); !ok {
 			return nil, opVoid
 		}
 	}
@@ -380,25 +380,28 @@ func (d *opDecoder) readEntry(b []byte, entry *Step) ([]byte, verdict) {
 	return b, opGood
 }
 
-func (d *opDecoder) readDot(b []byte) (causal.Dot, []byte, bool) {
+func (d *opDecoder) readDot(b []byte) (causal.Dot, *Tip, []byte, bool) {
 	if len(b) == 0 || b[0] != mpFixArr|2 {
-		return causal.Dot{}, nil, false
+		return causal.Dot{}, nil, nil, false
 	}
 	return d.readDotItems(b[1:])
 }
 
-func (d *opDecoder) readDotItems(b []byte) (dot causal.Dot, rest []byte, ok bool) {
+func (d *opDecoder) readDotItems(b []byte) (dot causal.Dot, branch *Tip, rest []byte, ok bool) {
 	actor, b, ok := readUint(b)
 	if !ok || actor > uint64(len(d.change.Refs)) {
-		return dot, nil, false
+		return dot, nil, nil, false
 	}
 	seq, b, ok := readUint(b)
 	if !ok || seq < 1 || seq > MaxSeq {
-		return dot, nil, false
+		return dot, nil, nil, false
 	}
 	dot.Actor, dot.Seq = d.change.Actor, causal.Seq(seq)
 	if actor > 0 {
 		dot.Actor = d.change.Refs[actor-1].Actor
+		if d.change.Branches != nil {
+			branch = d.change.BranchOf(int(actor) - 1)
+		}
 	}
-	return dot, b, true
+	return dot, branch, b, true
 }

@@ -86,8 +86,8 @@ func TestOpGolden(t *testing.T) {
 }
 
 // opTree is op as a tree of Go values, for msgpack's own Encoder: a second reading of the format.
-func opTree(op *Op, index func(causal.Actor) int) []any {
-	dot := func(d causal.Dot) []any { return []any{index(d.Actor), uint64(d.Seq)} }
+func opTree(op *Op, index func(causal.Actor, *Tip) int) []any {
+	dot := func(d causal.Dot) []any { return []any{index(d.Actor, nil), uint64(d.Seq)} }
 	path := []any{}
 	for i, st := range op.Path {
 		if i > 0 {

@@ -41,19 +41,53 @@ func (ps *pass) undo(f func()) { ps.journal.undos = append(ps.journal.undos, f) 
 // saw reports whether the op being applied has lv, an applied op, in its causal history.
 func (ps *pass) saw(lv causal.LV) bool { return ps.history.Contains(lv) }
 
-// find returns the local version of d if the op being applied saw it. Whether the state has applied it
-// is for the caller to check.
-func (ps *pass) find(d causal.Dot) (causal.LV, bool) {
+// find returns the local version of d if the op being applied saw it. If d's actor is forked, that is the op on the branch that
+// on names, or without that the only one seen. Whether the state has applied it is for the caller to check.
+func (ps *pass) find(d causal.Dot, on *Tip) (causal.LV, bool) {
 	var lv causal.LV
 	if d.Actor == ps.actor && d.Seq >= ps.first {
 		lv = ps.base + causal.LV(d.Seq-ps.first)
 	} else {
 		var ok bool
-		if lv, ok = ps.s.graph.LV(d); !ok {
+		if on != nil || ps.s.graph.Forked() {
+			lv, ok = ps.findForked(d, on)
+		} else {
+			lv, ok = ps.s.graph.LV(d)
+		}
+		if !ok {
 			return 0, false
 		}
 	}
 	return lv, lv < ps.lv && ps.saw(lv)
+}
+
+// findForked is find where some log is forked, or was for the author.
+func (ps *pass) findForked(d causal.Dot, on *Tip) (causal.LV, bool) {
+	g := &ps.s.chains.graph
+	if d.Actor == ps.actor {
+		if ps.base < g.Len() {
+			return g.LVOf(g.ActorOf(ps.base), d.Seq)
+		}
+		return g.LV(d) // nobody whose log is forked begins a transaction
+	}
+	if on != nil {
+		i, ok, err := ps.s.chains.findTip(*on)
+		if !ok || err != nil || d.Seq > on.Seq {
+			return 0, false
+		}
+		end := ps.s.chains.span(i).End - 1
+		if end >= ps.lv || !ps.saw(end) {
+			return 0, false
+		}
+		return g.LVOf(g.ActorOf(end), d.Seq)
+	}
+	found, n := causal.LV(0), 0
+	for _, lv := range g.All(d) {
+		if lv < ps.lv && ps.saw(lv) {
+			found, n = lv, n+1
+		}
+	}
+	return found, n == 1
 }
 
 // supersede makes lv, of the op being applied, a member of set and drops from it what the op saw.

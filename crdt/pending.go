@@ -25,13 +25,13 @@ type Pending struct {
 
 type pendingBatch struct {
 	batch   *Batch
-	missing []causal.Dot
+	missing []Tip
 	size    int
 }
 
 // Add keeps b, which takes size bytes, until all of missing (not empty, as a MissingError names it) are held. It returns false,
 // and keeps nothing, if b is there already or is larger than the whole bound.
-func (p *Pending) Add(b *Batch, missing []causal.Dot, size int) bool {
+func (p *Pending) Add(b *Batch, missing []Tip, size int) bool {
 	maxBytes, maxCount := p.MaxBytes, p.MaxCount
 	if maxBytes <= 0 {
 		maxBytes = DefaultPendingBytes
@@ -59,7 +59,7 @@ func (p *Pending) Add(b *Batch, missing []causal.Dot, size int) bool {
 
 // Ready removes and returns the batches all of whose missing changes are now held, as has
 // says, oldest first.
-func (p *Pending) Ready(has func(causal.Dot) bool) []*Batch {
+func (p *Pending) Ready(has func(Tip) bool) []*Batch {
 	var out []*Batch
 	kept := p.waiting[:0]
 	for _, w := range p.waiting {
@@ -80,7 +80,9 @@ func (p *Pending) Ready(has func(causal.Dot) bool) []*Batch {
 func (p *Pending) Missing() []causal.Dot {
 	var out []causal.Dot
 	for i := range p.waiting {
-		out = append(out, p.waiting[i].missing...)
+		for _, t := range p.waiting[i].missing {
+			out = append(out, t.Dot())
+		}
 	}
 	slices.SortFunc(out, causal.Dot.Compare)
 	return slices.Compact(out)

@@ -77,16 +77,11 @@ func (c *registerContent) all(s *State) []put {
 func (c *registerContent) appendValue(s *State, buf []byte) []byte { return c.value(s).AppendTo(buf) }
 
 func (c *registerContent) appendDigest(s *State, buf []byte) []byte {
-	values := make(map[causal.Dot]Value, len(c.puts))
-	dots := make([]causal.Dot, len(c.puts))
-	for i, p := range c.puts {
-		dots[i] = s.dot(p.lv)
-		values[dots[i]] = p.value
-	}
-	slices.SortFunc(dots, causal.Dot.Compare)
-	buf = appendArrayHead(buf, len(dots))
-	for _, d := range dots {
-		buf = values[d].AppendTo(appendWholeDot(buf, d))
+	puts := slices.Clone(c.puts)
+	slices.SortFunc(puts, func(a, b put) int { return s.compareDots(a.lv, b.lv) })
+	buf = appendArrayHead(buf, len(puts))
+	for _, p := range puts {
+		buf = p.value.AppendTo(appendWholeDot(buf, s.dot(p.lv)))
 	}
 	return buf
 }

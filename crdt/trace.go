@@ -75,7 +75,7 @@ func (t *touch) touch(ps *pass, step Step, p *place) *touch {
 	}
 	b := &touch{place: p, shown: p.shown(ps.s), key: step.Key}
 	if !step.Elem.IsZero() {
-		b.elem, _ = ps.find(step.Elem)
+		b.elem, _ = ps.find(step.Elem, step.Branch)
 	}
 	if b.shown != nil && (b.shown.kind == Register || b.shown.kind == Counter) {
 		b.note(ps.s)
@@ -138,7 +138,7 @@ func (t *trace) expect(ps *pass, op *Op) {
 	at := &t.root
 	for i, step := range op.Path {
 		var p *place
-		if l, ok := c.(*listContent); ok && ps.seesElement(l, step.Elem) {
+		if l, ok := c.(*listContent); ok && ps.seesElement(l, step.Elem, step.Branch) {
 			p = l.place(ps, step)
 		} else if p = ps.peek(c, step); p == nil {
 			return // nothing is shown there that could be hidden

@@ -58,6 +58,9 @@ func (s *State) begin(actor *causal.Actor, time int64) *Tx {
 	}
 	s.tx = tx
 	ps.base = s.graph.Len()
+	if s.graph.Forked() && len(s.graph.Branches(*actor)) > 1 {
+		tx.err = ErrForked
+	}
 	if d.alone = d.goesOn(s, actor); d.alone {
 		ps.first = d.next
 	} else {
@@ -133,7 +136,14 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	if !d.alone {
 		version = s.Version()
 	}
-	change := d.room.change(s.pass.actor, s.pass.first, d.time, version, d.ops)
+	var refs []causal.Dot
+	var branches *Branches
+	if s.graph.Forked() {
+		refs, branches = s.chains.refsAt(s.pass.actor, s.Heads(), d.ops)
+	} else {
+		refs = refsOf(s.pass.actor, version, d.ops)
+	}
+	change := d.room.change(s.pass.actor, s.pass.first, d.time, refs, branches, d.ops)
 	if len(change.Groups) > 1 || !change.isShort() {
 		if err := change.Validate(); err != nil {
 			tx.Rollback()
@@ -271,7 +281,8 @@ func (tx *Tx) approach(a *address, class Class, path Path) (Path, *entry, bool) 
 		tx.fail(fmt.Errorf("crdt: write to %s: the element is not in the list", a.String()))
 		return nil, nil, false
 	}
-	return append(path, Step{Elem: tx.s.dot(a.elem)}), parent, true
+	elem, branch := tx.s.elem(a.elem)
+	return append(path, Step{Elem: elem, Branch: branch}), parent, true
 }
 
 // checkAddress reports what no op may name.

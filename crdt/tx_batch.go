@@ -25,7 +25,7 @@ func (tx *Tx) CommitTo(b *Batch) (span causal.Span, ok bool, err error) {
 	}
 	a, _, ok, err := tx.Commit()
 	if ok {
-		s.chains.addTo(b, a.Change)
+		s.chains.addTo(b, &a)
 	}
 	return a.Span, ok, err
 }
@@ -76,8 +76,9 @@ func (d *draft) commitKeystroke(s *State, t *keystrokes) causal.Span {
 }
 
 // addTo appends ch, the change that c accepted last, to b, and completes b's context.
-func (c *Chains) addTo(b *Batch, ch *Change) {
-	need := func(d causal.Dot) {
+func (c *Chains) addTo(b *Batch, a *Accepted) {
+	ch := a.Change
+	need := func(d causal.Dot, lv causal.LV) {
 		if d.Seq == 0 || b.covers(d) {
 			return
 		}
@@ -85,15 +86,19 @@ func (c *Chains) addTo(b *Batch, ch *Change) {
 		if found {
 			return
 		}
-		a, err := c.anchor(d)
+		a, err := c.anchorAt(lv)
 		if err != nil {
 			panic(err) // the last change of an actor has its hash, and so has one that another's depends on
 		}
 		b.Context = slices.Insert(b.Context, at, a)
 	}
-	need(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1})
-	for _, d := range ch.Refs {
-		need(d)
+	own, _ := c.graph.LVOf(c.graph.ActorOf(a.Span.Start), ch.Seq-1)
+	need(causal.Dot{Actor: ch.Actor, Seq: ch.Seq - 1}, own)
+	for i, d := range ch.Refs {
+		if d.Seq > 0 && ch.branch(i) == nil {
+			lv, _ := c.dep(a.Span.Start, d)
+			need(d, lv)
+		}
 	}
 	b.Append(ch)
 }

@@ -62,7 +62,7 @@ func (tx *Tx) group() (inOrder bool) {
 // author changes with it; others use a Tx.
 func NewChange(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
 	var room changeRoom
-	return room.change(actor, seq, time, version, ops)
+	return room.change(actor, seq, time, refsOf(actor, version, ops), nil, ops)
 }
 
 // changeRoom is memory for changes, taken in pieces that grow: most changes are so small that to ask for each
@@ -87,12 +87,19 @@ const (
 	roomBytes   = 4 << 10 // at most in one piece for several groups
 )
 
-// change is NewChange.
-func (r *changeRoom) change(actor Actor, seq Seq, time int64, version Version, ops []*Op) *Change {
+// change is NewChange, given what the change refers to.
+func (r *changeRoom) change(actor Actor, seq Seq, time int64, refs []causal.Dot, branches *Branches, ops []*Op) *Change {
 	next := r.next()
 	c := &next.change
-	*c = Change{Actor: actor, Seq: seq, Time: time, Refs: refsOf(actor, version, ops), Groups: next.group[:0]}
-	number := func(a causal.Actor) int {
+	*c = Change{Actor: actor, Seq: seq, Time: time, Refs: refs, Branches: branches, Groups: next.group[:0]}
+	number := func(a causal.Actor, on *Tip) int {
+		if on != nil {
+			for i, d := range c.Refs {
+				if b := c.branch(i); b != nil && d.Actor == a && b.Seq == on.Seq && b.Hash == on.Hash {
+					return i + 1
+				}
+			}
+		}
 		i, ok := slices.BinarySearchFunc(c.Refs, a, func(d causal.Dot, a causal.Actor) int { return d.Actor.Compare(a) })
 		if !ok {
 			return 0

@@ -118,7 +118,11 @@ func (d *draft) commitTyping(s *State) (Accepted, error) {
 	ps := &s.pass
 	ch := d.room.typing(&s.spot, d)
 	ch.Actor, ch.Seq, ch.Time = ps.actor, ps.first, d.time
-	if !d.alone {
+	switch {
+	case d.alone:
+	case s.graph.Forked():
+		ch.Refs, ch.Branches = s.chains.refsAt(ps.actor, s.Heads(), nil)
+	default:
 		ch.Refs = d.room.refs(s, ps.actor)
 	}
 	if !ch.isShort() {
@@ -153,7 +157,7 @@ func (d *draft) commitTyping(s *State) (Accepted, error) {
 // isShort reports whether c, made by a transaction on one slice, is surely valid.
 func (c *Change) isShort() bool {
 	g := &c.Groups[0]
-	return len(g.Ops) <= inlineOps && len(c.Refs) <= 8 && g.Len < 1<<31 && c.Seq < MaxSeq-1<<31
+	return len(g.Ops) <= inlineOps && len(c.Refs) <= 8 && c.Branches == nil && g.Len < 1<<31 && c.Seq < MaxSeq-1<<31
 }
 
 // do applies an op and returns its first local version.

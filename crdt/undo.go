@@ -234,15 +234,19 @@ func (u *undoer) find(up *undoSpot, step Step) (p *place, at *undoSpot, ok bool)
 		p = c.places[step.Key]
 	} else {
 		c, isList := up.cur.content.(*listContent)
-		lv, known := u.tx.s.graph.LV(step.Elem)
-		if !isList || !known || u.span.Contains(lv) {
+		if !isList {
+			return nil, nil, false
+		}
+		lv, known := u.tx.s.elemIn(c, step.Elem)
+		if !known || u.span.Contains(lv) {
 			return nil, nil, false // what the change inserted is deleted, whatever it holds
 		}
 		elem, shown := u.represented(c, lv)
 		if !shown || elem >= u.tx.s.pass.base {
 			return nil, nil, false // deleted, or just brought back as it was before the change
 		}
-		p, step.Elem = c.peek(elem), u.tx.s.dot(elem)
+		p = c.peek(elem)
+		step.Elem, step.Branch = u.tx.s.elem(elem)
 		at.copied = at.copied || elem != lv
 	}
 	at.path = append(up.path[:len(up.path):len(up.path)], step)

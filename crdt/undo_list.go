@@ -226,6 +226,7 @@ func (u *undoer) move(at *undoSpot, c *listContent, elem causal.LV, to int) {
 		to--
 	}
 	if from != to {
-		u.tx.do(&Op{Code: CodeListMove, Len: 1, Path: at.path, Elem: u.tx.s.dot(elem), Pos: to})
+		name, branch := u.tx.s.elem(elem)
+		u.tx.do(&Op{Code: CodeListMove, Len: 1, Path: at.path, Elem: name, Branch: branch, Pos: to})
 	}
 }

@@ -113,7 +113,7 @@ func (s *State) placeBelow(c content, step Step) *place {
 	case *mapContent:
 		return c.places[step.Key]
 	case *listContent:
-		if lv, ok := s.graph.LV(step.Elem); ok && c.inserted(lv) {
+		if lv, ok := s.elemIn(c, step.Elem); ok && c.inserted(lv) {
 			return c.peek(lv)
 		}
 	}

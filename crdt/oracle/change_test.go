@@ -41,7 +41,7 @@ func newChange(author causal.Actor, seq causal.Seq, time int64, deps []causal.Do
 		c.Refs = append(c.Refs, causal.Dot{Actor: a, Seq: seq})
 	}
 	slices.SortFunc(c.Refs, causal.Dot.Compare)
-	ref := func(a causal.Actor) int {
+	ref := func(a causal.Actor, _ *crdt.Tip) int {
 		return 1 + slices.IndexFunc(c.Refs, func(d causal.Dot) bool { return d.Actor == a }) // own: 0
 	}
 	for _, op := range ops {

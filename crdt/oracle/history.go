@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -12,7 +13,10 @@ import (
 // event is a change with what follows from its causal history.
 type event struct {
 	*crdt.Change
-	number int    // its place in the list Of was given
+	number int      // its place in the list Of was given
+	causes []*event // that it names, and before
+	before *event   // the one before it in its actor's log
+	hash   crdt.Hash
 	past   []bool // its causal history, by number: itself left out
 	// effective is max(time, 1 + the greatest effective time in past), in milliseconds with 16 bits
 	// for the "+1"s.
@@ -45,10 +49,75 @@ type write struct {
 	value crdt.Value
 }
 
-// inTime compares writes by (effective time, actor, seq): the greater is the later. No two are
-// equal in that, so change hashes never decide.
+// inTime compares writes by (effective time, actor, seq), and as inLog: the greater is the later.
 func inTime(a, b write) int {
-	return cmp.Or(cmp.Compare(a.in.effective, b.in.effective), a.dot.Compare(b.dot))
+	return cmp.Or(cmp.Compare(a.in.effective, b.in.effective), a.compareDots(b))
+}
+
+// compareDots compares the dots of two writes; of those on two branches of one log that have the same, it compares the branches.
+func (w write) compareDots(v write) int { return cmp.Or(w.dot.Compare(v.dot), inLog(w.in, v.in)) }
+
+// inLog compares two changes of one log by the hashes of the first changes in which what leads to each there differs.
+func inLog(a, b *event) int {
+	if a == b {
+		return 0
+	}
+	x, y := a.log(), b.log()
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return bytes.Compare(x[i].hash[:], y[i].hash[:])
+		}
+	}
+	return cmp.Compare(len(x), len(y))
+}
+
+// log returns what leads to e in its actor's log, e last.
+func (e *event) log() []*event {
+	if e == nil {
+		return nil
+	}
+	return append(e.before.log(), e)
+}
+
+// named returns the event that t names in o's causal history, nil if there is none.
+func (o *op) named(t *crdt.Tip, all []*event) *event {
+	for _, e := range all {
+		if o.in.past[e.number] && e.Dot() == t.Dot() && e.hash == t.Hash {
+			return e
+		}
+	}
+	return nil
+}
+
+// resolve returns the one of items, all with one dot, that o means by it: of its own actor, the one in the log that
+// leads to o; else the one in the log that leads to the change that on names, or without that the only one its author saw.
+func (o *op) resolve(items []*item, on *crdt.Tip, all []*event) *item {
+	among := func(log []*event) *item {
+		for _, i := range items {
+			if slices.Contains(log, i.in) && o.saw(i.op) {
+				return i
+			}
+		}
+		return nil
+	}
+	switch {
+	case len(items) == 0:
+		return nil
+	case items[0].in.Actor == o.in.Actor:
+		return among(o.in.log())
+	case on != nil:
+		return among(o.named(on, all).log())
+	}
+	var seen []*item
+	for _, i := range items {
+		if o.saw(i.op) {
+			seen = append(seen, i)
+		}
+	}
+	if len(seen) != 1 {
+		return nil
+	}
+	return seen[0]
 }
 
 // events returns the changes with their histories, causes before effects.
@@ -63,36 +132,42 @@ func events(changes []*crdt.Change) ([]*event, error) {
 		byLast[c.Dot()] = all[i]
 	}
 	for _, e := range all {
-		if err := e.look(byLast); err != nil {
-			return nil, err
+		causes := e.Deps()
+		if e.Seq > 1 {
+			before := causal.Dot{Actor: e.Actor, Seq: e.Seq - 1}
+			causes, e.before = append(causes, before), byLast[before]
 		}
+		for _, d := range causes {
+			if byLast[d] == nil {
+				return nil, fmt.Errorf("oracle: %s depends on %s, which is not among the changes", e.Dot(), d)
+			}
+			e.causes = append(e.causes, byLast[d])
+		}
+	}
+	return inOrder(all), nil
+}
+
+// inOrder finds the histories of events that have their causes, and puts causes before effects.
+func inOrder(all []*event) []*event {
+	for _, e := range all {
+		e.look(len(all))
 	}
 	// An event's effective time is greater than any in its past, so this is a causal order.
 	slices.SortFunc(all, func(a, b *event) int {
-		return cmp.Or(cmp.Compare(a.effective, b.effective), a.Dot().Compare(b.Dot()))
+		return cmp.Or(cmp.Compare(a.effective, b.effective), a.Dot().Compare(b.Dot()), inLog(a, b))
 	})
-	return all, nil
+	return all
 }
 
-// look finds e's past and effective time, those of its causes first.
-func (e *event) look(byLast map[causal.Dot]*event) error {
+// look finds the past and effective time of e, one of n events, those of its causes first.
+func (e *event) look(n int) {
 	if e.past != nil {
-		return nil
+		return
 	}
-	causes := e.Deps()
-	if e.Seq > 1 {
-		causes = append(causes, causal.Dot{Actor: e.Actor, Seq: e.Seq - 1})
-	}
-	past := make([]bool, len(byLast))
+	past := make([]bool, n)
 	effective := uint64(e.Time) << 16
-	for _, d := range causes {
-		cause := byLast[d]
-		if cause == nil {
-			return fmt.Errorf("oracle: %s depends on %s, which is not among the changes", e.Dot(), d)
-		}
-		if err := cause.look(byLast); err != nil {
-			return err
-		}
+	for _, cause := range e.causes {
+		cause.look(n)
 		past[cause.number] = true
 		for n, in := range cause.past {
 			past[n] = past[n] || in
@@ -101,5 +176,4 @@ func (e *event) look(byLast map[causal.Dot]*event) error {
 		effective = max(effective, cause.effective+1)
 	}
 	e.past, e.effective = past, effective
-	return nil
 }

@@ -70,6 +70,11 @@ func Of(changes []*crdt.Change) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return of(all), nil
+}
+
+// of returns what events mean, which have causes before effects.
+func of(all []*event) *Store {
 	s := new(Store)
 	root := &entry{id: id{kind: crdt.Map}}
 	opaque := map[string]bool{}
@@ -79,7 +84,7 @@ func Of(changes []*crdt.Change) (*Store, error) {
 				opaque[slice] = true
 				s.Unknown++
 			}
-			if decoded.Void || !root.record(&op{Op: *decoded, in: e, seq: seq}) {
+			if decoded.Void || !root.record(&op{Op: *decoded, in: e, seq: seq}, all) {
 				s.Void++
 			}
 			return true
@@ -87,7 +92,7 @@ func Of(changes []*crdt.Change) (*Store, error) {
 	}
 	s.Opaque = slices.Sorted(maps.Keys(opaque))
 	s.Root, s.root = root.shown(), root
-	return s, nil
+	return s
 }
 
 // shown returns e's value.
@@ -107,7 +112,7 @@ func (e *entry) shown() *Entry {
 		slices.SortFunc(out.Places, func(a, b *Place) int { return cmp.Compare(a.Key, b.Key) })
 	case crdt.List:
 		for _, i := range e.sequence.visible() {
-			n := name{elem: i.of.dot}
+			n := name{elem: i.of.dot, in: i.of.in}
 			out.Places = append(out.Places, e.places[n].shown(n))
 		}
 	case crdt.Text:
@@ -141,10 +146,14 @@ func (p *place) shown(n name) *Place {
 func (s *Store) Enter(path crdt.Path) (crdt.Path, bool) {
 	path = slices.Clone(path)
 	e := s.root
-	for n := range path {
-		step := &path[n]
+	for i := range path {
+		step := &path[i]
 		step.Birth = causal.Dot{}
-		p := e.places[name{step.Key, step.Elem}]
+		n := name{key: step.Key, elem: step.Elem}
+		if same := e.sequence.elements[step.Elem]; len(same) > 0 {
+			n.in = same[0].in
+		}
+		p := e.places[n]
 		if p == nil {
 			p = new(place) // nothing was ever there
 		}

@@ -11,6 +11,7 @@ import (
 type name struct {
 	key  string
 	elem causal.Dot
+	in   *event // that inserted it
 }
 
 // place is what was ever written or deleted under one name of one parent.
@@ -105,17 +106,20 @@ func maximal(writes []write) []write {
 
 // record adds o to the entries on its path under root, and reports whether it could: an op that names
 // an element that its author did not see, on its path or to move it, is void.
-func (root *entry) record(o *op) bool {
+func (root *entry) record(o *op, all []*event) bool {
 	e := root
 	var path []*entry // its entries so far, the root apart
 	var at *place     // where the last step leads
 	for n, step := range o.Path {
+		where := name{key: step.Key}
 		if e.kind == crdt.List {
-			if i := e.sequence.elements[step.Elem]; i == nil || !o.saw(i.op) {
+			i := o.resolve(e.sequence.elements[step.Elem], step.Branch, all)
+			if i == nil {
 				return false
 			}
+			where.elem, where.in = i.dot, i.in
 		}
-		at = e.place(name{step.Key, step.Elem})
+		at = e.place(where)
 		if o.Code == crdt.CodeDelete && n == len(o.Path)-1 {
 			at.deletes = append(at.deletes, o)
 			return true
@@ -123,8 +127,9 @@ func (root *entry) record(o *op) bool {
 		e = at.entry(id{step.Kind, step.Birth})
 		path = append(path, e)
 	}
+	var moved *item
 	if o.Code == crdt.CodeListMove {
-		if i := e.sequence.elements[o.Elem]; i == nil || !o.saw(i.op) {
+		if moved = o.resolve(e.sequence.elements[o.Elem], o.Branch, all); moved == nil {
 			return false
 		}
 	}
@@ -133,12 +138,12 @@ func (root *entry) record(o *op) bool {
 			e.writes = append(e.writes, write{op: o, dot: o.dot()})
 		}
 	}
-	e.apply(o)
+	e.apply(o, moved)
 	return true
 }
 
-// apply gives o to the content of e, on which it is.
-func (e *entry) apply(o *op) {
+// apply gives o to the content of e, on which it is. moved is the element that it moves, if it is a move.
+func (e *entry) apply(o *op, moved *item) {
 	switch o.Code {
 	case crdt.CodePut:
 		e.puts = append(e.puts, write{o, o.dot(), o.Value})
@@ -155,10 +160,10 @@ func (e *entry) apply(o *op) {
 		}
 		e.sequence.insert(o, items)
 		for n, i := range items {
-			e.place(name{elem: i.dot}).begin(i.write, n)
+			e.place(name{elem: i.dot, in: i.in}).begin(i.write, n)
 		}
 	case crdt.CodeListMove:
-		e.sequence.move(o, e.sequence.elements[o.Elem])
+		e.sequence.move(o, moved)
 	case crdt.CodeTextMark, crdt.CodeTextUnmark:
 		e.sequence.mark(o)
 	case crdt.CodeTextDelete, crdt.CodeListDelete:

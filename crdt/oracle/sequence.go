@@ -19,9 +19,9 @@ import (
 // the element shows at its latest. So a slot is visible to those who saw no later one of its element, and
 // no delete of the element.
 type sequence struct {
-	start    item                 // before all
-	elements map[causal.Dot]*item // by the dot that inserted them, code points too
-	marks    []*mark              // of a Text, unmarks too
+	start    item                   // before all
+	elements map[causal.Dot][]*item // by the dot that inserted them, code points too: one, or one on each branch of a log
+	marks    []*mark                // of a Text, unmarks too
 }
 
 // item is one code point or slot.
@@ -77,11 +77,11 @@ func (s *sequence) seenBy(o *op) (all, visible []*item) {
 // is the end.
 func (s *sequence) insert(o *op, items []*item) {
 	if s.elements == nil {
-		s.elements = map[causal.Dot]*item{}
+		s.elements = map[causal.Dot][]*item{}
 	}
 	for _, i := range items {
 		i.of, i.slots = i, []*item{i}
-		s.elements[i.dot] = i
+		s.elements[i.dot] = append(s.elements[i.dot], i)
 	}
 	s.place(o, items)
 }
@@ -107,7 +107,7 @@ func (s *sequence) place(o *op, items []*item) {
 			siblings = &all[next].left
 		}
 		*siblings = append(*siblings, i)
-		slices.SortFunc(*siblings, func(a, b *item) int { return a.dot.Compare(b.dot) })
+		slices.SortFunc(*siblings, func(a, b *item) int { return a.compareDots(b.write) })
 		origin = i // the next one follows this one
 	}
 }

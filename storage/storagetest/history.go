@@ -85,7 +85,7 @@ func (h *History) author(size int) crdt.Accepted {
 		text[i] = "etaoin shrdlu"[h.rng.IntN(13)]
 	}
 	op := &crdt.Op{Code: crdt.CodeTextInsert, Len: size, Path: crdt.Path{{Key: "notes", Kind: crdt.Text}}, Text: string(text)}
-	ops := crdt.AppendOp(nil, op, func(causal.Actor) int { return 0 })
+	ops := crdt.AppendOp(nil, op, func(causal.Actor, *crdt.Tip) int { return 0 })
 	ch := &crdt.Change{Actor: actor, Seq: g.Last(actor) + 1, Time: int64(1_000_000 + len(h.Changes)),
 		Groups: []crdt.Group{{Slice: "notes", Len: size, Ops: ops}}}
 	for _, d := range g.Version(parents) {
