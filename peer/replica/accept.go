@@ -25,11 +25,8 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	if p != nil && p.heard && len(p.known)+len(ends) > MaxTips {
 		return r.refuse(from, OverLimit, fmt.Errorf("replica: a summary of more than %d actors", MaxTips))
 	}
-	k, rest, err := r.check(b)
-	for i := range rest.forks {
-		rest.forks[i].From = from
-		rest.forks[i].Evidence = m.Batch
-	}
+	ordered := b.Ordered()
+	k, err := r.chains.Check(ordered, r.cfg.Verify)
 	var missing *crdt.MissingError
 	switch {
 	case err == nil, errors.As(err, &missing):
@@ -46,32 +43,22 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 		}
 	}
 	// Nothing below can fail.
-	for _, f := range rest.forks {
-		r.noteFork(f)
-		r.metBranch(f)
-	}
 	if p != nil {
 		p.remaining = m.Remaining
-		for _, f := range rest.forks {
-			r.part(p, causal.Dot{Actor: f.Actor, Seq: min(f.Ours.Seq, f.Theirs.Seq)})
-		}
-		if len(rest.forks) > 0 && p.heard {
-			r.requeue(p)
-		}
 	}
-	switch {
-	case missing != nil:
-		r.pending.Add(rest.batch.Clone(), missing.Dots, len(m.Batch))
-		r.seekDots(p, missing.Dots[:min(len(missing.Dots), maxGap)])
+	if missing != nil {
+		r.pending.Add(ordered.Clone(), missing.Tips, len(m.Batch))
+		r.seekTips(p, missing.Tips[:min(len(missing.Tips), maxGap)])
 		return nil
-	case k != nil:
-		whole := m.Batch
-		if k.Len() != b.Len() || rest.batch != b {
-			whole = nil // some were held already, or refused, or they are in another order
-		}
-		r.add(k, whole)
-		r.addPending()
 	}
+	tips := r.endsOf(k)
+	r.noteForks(k.Forks(), from, m.Batch)
+	whole := m.Batch
+	if k.Len() != b.Len() || ordered != b {
+		whole = nil // some were held already, or they are in another order
+	}
+	r.add(k, whole)
+	r.addPending()
 	if p == nil {
 		return nil
 	}
@@ -81,10 +68,15 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	}
 	p.sayAck = true
 	if p.heard {
-		for _, d := range ends {
-			if h, ok := r.chains.HashAt(d); ok && len(rest.forks) == 0 {
-				r.learn(p, crdt.Tip{Actor: d.Actor, Seq: d.Seq, Hash: h})
+		if tips == nil {
+			for _, d := range ends {
+				if h, ok := r.chains.HashAt(d); ok {
+					r.learn(p, crdt.Tip{Actor: d.Actor, Seq: d.Seq, Hash: h})
+				}
 			}
+		}
+		for _, t := range tips {
+			r.learn(p, t)
 		}
 		r.land(p)
 	}
@@ -103,33 +95,13 @@ func batchEnds(b *crdt.Batch) []causal.Dot {
 	return out
 }
 
-// remainder is what is left of a batch without what forks kept out.
-type remainder struct {
-	batch *crdt.Batch
-	forks []Fork
-}
-
-// check checks b, less those of its changes that continue another branch of an actor's log than the one held,
-// and all that build on them: they are refused, and the rest goes on. The Checked is nil if nothing
-// is left. The changes may come out in another order than b has them in; then the remainder's batch is not b.
-func (r *Replica) check(b *crdt.Batch) (*crdt.Checked, remainder, error) {
-	rest := remainder{batch: b.Ordered()}
-	for {
-		k, err := r.chains.Check(rest.batch, r.cfg.Verify)
-		var fork *crdt.ForkError
-		if !errors.As(err, &fork) {
-			return k, rest, err
-		}
-		rest.forks = append(rest.forks, Fork{Actor: fork.Ours.Actor, Ours: fork.Ours, Theirs: fork.Theirs, By: fork.By})
-		pruned := prune(rest.batch, fork.Theirs.Dot())
-		if pruned.Len() == 0 {
-			return nil, rest, nil
-		}
-		if pruned.Len() >= rest.batch.Len() {
-			panic(fmt.Sprintf("replica: nothing in a batch of %d changes builds on the fork at %s", rest.batch.Len(), fork.Theirs))
-		}
-		rest.batch = pruned
+// endsOf returns the ends of a checked batch where their dots alone do not tell, nil if they do. It is to be
+// called before the batch is added.
+func (r *Replica) endsOf(k *crdt.Checked) []crdt.Tip {
+	if !r.graph.Forked() && len(k.Forks()) == 0 {
+		return nil
 	}
+	return k.Ends()
 }
 
 // add makes a checked batch part of the replica and puts it in a block. whole is its encoding if all
@@ -140,6 +112,7 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 		return
 	}
 	r.seal()
+	forked := len(k.Forks()) > 0
 	added := r.chains.Add(k)
 	r.metOwn(added.Span())
 	first := len(r.source.unstable)
@@ -151,6 +124,9 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 		whole = r.chains.BatchOf(r.source.unstable[first:]).AppendTo(nil)
 	}
 	r.addBlock(added.Span(), whole)
+	if r.graph.Forked() {
+		r.compareAgain(forked)
+	}
 }
 
 // addPending takes in the batches for which everything has come, until there is none.
@@ -159,25 +135,20 @@ func (r *Replica) addPending() {
 		return
 	}
 	for {
-		batches := r.pending.Ready(func(d causal.Dot) bool { return r.graph.Last(d.Actor) >= d.Seq })
+		batches := r.pending.Ready(r.holds)
 		if len(batches) == 0 {
 			return
 		}
 		for _, b := range batches {
-			k, rest, err := r.check(b)
-			for _, f := range rest.forks {
-				f.Evidence = b.AppendTo(nil)
-				r.noteFork(f)
-			}
-			var missing *crdt.MissingError
-			switch {
-			case err == nil && k != nil:
-				r.add(k, nil)
-			case errors.As(err, &missing):
-				// What is left without a fork lacks something else; it will be sent again.
-			case err != nil:
+			k, err := r.chains.Check(b, r.cfg.Verify)
+			if err != nil {
 				r.refused++
+				continue
 			}
+			if forks := k.Forks(); len(forks) > 0 {
+				r.noteForks(forks, causal.Device{}, b.AppendTo(nil))
+			}
+			r.add(k, nil)
 		}
 	}
 }

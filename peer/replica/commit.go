@@ -101,6 +101,9 @@ func (r *Replica) CommitAs(now int64, version causal.Version, actor causal.Actor
 // those changes are then to be had: at rest they may have to be computed again, and nobody can write without them.
 func (r *Replica) heads(version causal.Version) ([]causal.LV, error) {
 	heads, ok := r.graph.LVs(version)
+	if r.graph.Forked() && version.Equal(r.state.Version()) {
+		heads = slices.Clone(r.graph.Heads()) // whatever several ops a dot may name
+	}
 	if !ok {
 		return nil, fmt.Errorf("%w %s", ErrVersion, version)
 	}
@@ -108,7 +111,7 @@ func (r *Replica) heads(version causal.Version) ([]causal.LV, error) {
 		if r.chains.ChangeAt(lv).Span.End != lv+1 {
 			return nil, fmt.Errorf("%w %s: it ends inside a change", ErrVersion, version)
 		}
-		if _, ok := r.chains.HashAt(r.graph.Dot(lv)); !ok {
+		if _, err := r.chains.TipAt(lv); err != nil {
 			return nil, fmt.Errorf("replica: write at version %s: its hash cannot be computed again, since the log cannot be read", version)
 		}
 	}
@@ -117,6 +120,9 @@ func (r *Replica) heads(version causal.Version) ([]causal.LV, error) {
 
 // mayWrite reports whether all that a wrote is in the version.
 func (r *Replica) mayWrite(a causal.Actor, heads []causal.LV) bool {
+	if len(r.graph.Branches(a)) > 1 {
+		return false // its log is forked: nobody goes on with it
+	}
 	last := r.graph.Last(a)
 	if last == 0 {
 		return true
@@ -310,8 +316,7 @@ func (r *Replica) announce(span causal.Span, batch []byte) {
 	}
 	var heads summary
 	r.graph.Runs(span, func(run causal.Run) bool {
-		tip, _ := r.chains.Tip(r.graph.Actor(run.Actor))
-		heads.set(tip)
+		heads.add(r.chains.TipOf(run.Actor))
 		return true
 	})
 	r.out.announce = append(r.out.announce, &Heads{Tips: heads})

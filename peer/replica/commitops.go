@@ -63,13 +63,16 @@ func (r *Replica) changeOf(now int64, heads []causal.LV, actor causal.Actor, ops
 		}
 		for _, d := range elems {
 			if !d.IsZero() && d.Actor != actor {
-				if lv, ok := r.graph.LV(d); !ok || !r.graph.Contains(heads, lv) {
+				if !slices.ContainsFunc(r.graph.All(d), func(lv causal.LV) bool { return r.graph.Contains(heads, lv) }) {
 					return nil, fmt.Errorf("%w: op %d: element %s is not in the version", ErrOps, i, d)
 				}
 			}
 		}
 	}
-	ch := crdt.NewChange(actor, r.graph.Last(actor)+1, min(max(now, 0), crdt.MaxTime), r.graph.Version(heads), list)
+	if err := r.chains.Explicit(heads, list); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOps, err)
+	}
+	ch := r.chains.NewChange(actor, r.graph.Last(actor)+1, min(max(now, 0), crdt.MaxTime), heads, list)
 	if err := ch.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOps, err)
 	}

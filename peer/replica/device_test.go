@@ -15,6 +15,7 @@ import (
 // device is a replica with the disk and the driver around it, as package peer has them but for the
 // network. Its disk keeps what Ready asked to keep, and nothing else survives crash.
 type device struct {
+	liar   bool // it goes on under one actor whatever it hears, and tells what it wrote as it is
 	name   string
 	key    ed25519.PrivateKey
 	id     causal.Device
@@ -75,8 +76,12 @@ func (d *device) clone(name string) *device {
 
 // start opens the replica from the disk.
 func (d *device) start() error {
+	fresh := d.newActor
+	if d.liar {
+		fresh = nil
+	}
 	r, err := replica.New(replica.Config{Store: d.store, Device: d.id, Actor: d.actor, Log: d.log, Limits: d.limits, Decode: d.decode,
-		NewActor: d.newActor, Sign: func(msg []byte) []byte { return ed25519.Sign(d.key, msg) }})
+		NewActor: fresh, Sign: func(msg []byte) []byte { return ed25519.Sign(d.key, msg) }})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // not connected only device, shared, held and seen mean anything.
 //
 // Invariant: while heard, every op below horizon that the peer is not known to hold is in todo, in
-// flight, or behind a fork.
+// flight.
 type peer struct {
 	device    causal.Device
 	connected bool
@@ -24,14 +24,9 @@ type peer struct {
 	heard   bool    // its summary is known
 	known   summary // what it said it holds durably
 	shared  []shared
-	offered shared                      // own summary as it was last told to the peer
-	held    summary                     // of this device's own actors, the furthest the peer was ever known to hold
-	forked  map[causal.Actor]causal.Seq // it holds another branch, up to here at least
-	behind  []causal.Span               // what it would refuse for that, as far as that came up
-
-	proved map[causal.Actor]bool // since Connect it was sent the own branch
-	proofs []causal.Dot          // of these it is to be sent
-	proof  int                   // bytes of that sent since Connect
+	offered shared                // own summary as it was last told to the peer
+	held    summary               // of this device's own actors, the furthest the peer was ever known to hold
+	apart   map[causal.Actor]bool // it holds what is not held here of their logs, on a branch that is not known
 
 	// What goes to it.
 	todo     []causal.Span // not sent yet
@@ -65,7 +60,7 @@ type peer struct {
 	asked      crdt.Hash // the digest of the last Digest with Ask, while that may still be on its way
 	saidHave   int64
 	savedAt    int64
-	gap        []causal.Dot // named by the peer and not held: if they still are not at the next Tick, it is asked
+	gap        []crdt.Tip // named by the peer and not held: if they still are not at the next Tick, it is asked
 	have       haveWish
 	needFull   bool
 	sayDigest  bool
@@ -80,7 +75,7 @@ type flight struct {
 	at    int64 // when it was sent
 	bytes int
 	sent  []causal.Span
-	ends  []causal.Dot // the last op of each of its actors
+	ends  []causal.LV // the last op of each of its branches
 }
 
 // haveWish says whether a Have is to be sent, and how soon.
@@ -130,7 +125,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
 		compared: r.now, restarted: r.now - r.limits.RetryInterval,
 		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
-		proved: make(map[causal.Actor]bool), liar: p.liar, idle: p.idle,
+		liar: p.liar, idle: p.idle,
 	}
 }
 
@@ -217,7 +212,7 @@ func (r *Replica) base(p *peer, digest crdt.Hash) (summary, bool) {
 // lacks reports whether the sender of m has something that this replica does not.
 func (r *Replica) lacks(m *Have) bool {
 	for i := range m.Tips {
-		if m.Tips[i].Seq > r.graph.Last(m.Tips[i].Actor) {
+		if m.Tips[i].Seq > 0 && !r.holds(m.Tips[i]) {
 			return true
 		}
 	}
@@ -235,7 +230,8 @@ func (r *Replica) lacks(m *Have) bool {
 // what it asks for, must not double the traffic.
 func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	p.heard = true
-	p.known = tips
+	before := p.known
+	p.known, p.apart = tips, nil
 	r.meetSelf(p, tips)
 	if r.self.contested == 0 {
 		r.release()
@@ -243,6 +239,14 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	for i := range tips {
 		r.checkTip(p, tips[i])
 		r.hold(p, tips[i])
+	}
+	for a := range p.apart {
+		// Where a tip lies that is not held cannot be told: what was known of the actor before still holds, or is sent again.
+		for _, t := range before.of(a) {
+			if r.holds(t) {
+				r.join(&p.known, t)
+			}
+		}
 	}
 	r.land(p)
 	n := len(p.inFlight)
@@ -270,21 +274,15 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 // followed by more before it is signed, and a batch cannot end in the middle.
 func (r *Replica) requeue(p *peer) {
 	p.horizon = r.sealed
-	p.todo = causal.Subtract(r.graph.Missing(p.known.version()), []causal.Span{{Start: r.sealed, End: r.graph.Len()}})
-	p.behind = nil
-	p.todo = r.sendable(r.sound(p, p.todo))
+	missing := r.graph.Beyond(func(ai causal.ActorIndex) causal.Seq { return r.reach(p, ai) })
+	p.todo = r.sendable(causal.Subtract(missing, []causal.Span{{Start: r.sealed, End: r.graph.Len()}}))
 	if planted.Is(planted.SkippedChange) && len(p.shared) > 0 && len(p.todo) > 0 {
 		first := r.chains.ChangeAt(p.todo[0].Start).Span
 		p.todo = causal.Subtract(p.todo, []causal.Span{first})
 	}
-	p.inFlight = slices.DeleteFunc(p.inFlight, func(f flight) bool {
-		if total(causal.Subtract(f.sent, p.behind)) == total(f.sent) {
-			p.todo = causal.Subtract(p.todo, f.sent)
-			return false
-		}
-		p.unacked -= f.bytes // the peer refuses it
-		return true
-	})
+	for _, f := range p.inFlight {
+		p.todo = causal.Subtract(p.todo, f.sent)
+	}
 }
 
 // agree notes that the peer and this replica both know s.
@@ -350,7 +348,7 @@ func (r *Replica) stepAck(p *peer, m *Ack) error {
 func (r *Replica) roomFor(p *peer, tips []crdt.Tip) error {
 	n := len(p.known)
 	for i := range tips {
-		if _, ok := p.known.find(tips[i].Actor); !ok {
+		if len(p.known.of(tips[i].Actor)) == 0 {
 			n++
 		}
 	}
@@ -362,17 +360,21 @@ func (r *Replica) roomFor(p *peer, tips []crdt.Tip) error {
 
 // learn notes that a peer holds what t ends.
 func (r *Replica) learn(p *peer, t crdt.Tip) {
+	if slices.Contains(p.known.of(t.Actor), t) {
+		return
+	}
 	old := p.known.seq(t.Actor)
+	r.checkTip(p, t)
+	r.hold(p, t)
+	if p.apart[t.Actor] || len(r.graph.Branches(t.Actor)) > 1 {
+		r.join(&p.known, t)
+		r.requeue(p)
+		return
+	}
 	if t.Seq <= old {
 		return
 	}
-	forks := len(p.forked)
-	r.checkTip(p, t)
-	r.hold(p, t)
 	p.known.set(t)
-	if len(p.forked) > forks {
-		r.requeue(p)
-	}
 	if len(p.todo) == 0 {
 		return
 	}
@@ -382,8 +384,8 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 // land takes off what is in flight and known to have arrived.
 func (r *Replica) land(p *peer) {
 	landed := func(f flight) bool {
-		for _, d := range f.ends {
-			if p.known.seq(d.Actor) < d.Seq {
+		for _, lv := range f.ends {
+			if r.reach(p, r.graph.ActorOf(lv)) < r.graph.Dot(lv).Seq {
 				return false
 			}
 		}
@@ -407,7 +409,7 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 	r.graph.Runs(causal.Span{Start: p.horizon, End: lv}, func(run causal.Run) bool {
 		a := r.graph.Actor(run.Actor)
 		end := run.Seq + causal.Seq(run.Len()) - 1
-		if a.Device == p.device {
+		if a.Device == p.device && !p.apart[a] && !r.graph.IsForked(run.Actor) {
 			// It came from the peer at first, whichever way it took here. Should the peer have lost it, its next
 			// summary will say so.
 			if h, ok := r.chains.HashAt(causal.Dot{Actor: a, Seq: end}); ok && p.known.seq(a) < end {
@@ -415,7 +417,7 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 			}
 			return true
 		}
-		if known := p.known.seq(a); known >= run.Seq {
+		if known := r.reach(p, run.Actor); known >= run.Seq {
 			if known >= end {
 				return true
 			}
@@ -425,7 +427,7 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 		return true
 	})
 	p.horizon = lv
-	for _, s := range r.sendable(r.sound(p, fresh)) {
+	for _, s := range r.sendable(fresh) {
 		p.todo = causal.AppendSpan(p.todo, s)
 	}
 }
@@ -434,7 +436,7 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 func (r *Replica) tickPeer(p *peer) {
 	p.sayAck = r.ackDue(p)
 	p.sayRecords = r.recordsDue(p)
-	if slices.ContainsFunc(p.gap, func(d causal.Dot) bool { return d.Seq > r.graph.Last(d.Actor) }) {
+	if slices.ContainsFunc(p.gap, func(t crdt.Tip) bool { return !r.holds(t) }) {
 		p.wantHave(false)
 	}
 	p.gap = nil

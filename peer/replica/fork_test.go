@@ -3,11 +3,14 @@ package replica_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/oracle"
 	"github.com/atollsync/atoll/peer/replica"
+	"pgregory.net/rapid"
 )
 
 // forked returns four devices: 0 and 1 (a restored backup of 0) wrote two histories under one actor, of the given
@@ -78,62 +81,157 @@ func TestForkProof(t *testing.T) {
 	}
 }
 
-// TestForkStaysApart: each holder keeps its branch, takes nothing that builds on the other, and goes on exchanging
-// everything else, however the changes are mixed in batches.
-func TestForkStaysApart(t *testing.T) {
-	w := forked(t, 2, 2)
-	a, b := w.devices[2], w.devices[3]
-	before := a.r.State().Text("notes").String()
-	// A change that builds on neither branch, by an author who never saw the actor: it must reach both.
-	e := newDevice("e", replica.Limits{})
-	if err := e.start(); err != nil {
-		t.Fatal(err)
-	}
-	w.byID[e.id] = len(w.devices)
-	w.devices = append(w.devices, e)
-	counter := func(tx *crdt.Tx) error { tx.Counter("visits").Add(1); return nil }
-	if err := w.commit(4, counter); err != nil {
-		t.Fatal(err)
-	}
-	// b alone hears of it, without e hearing of the branch: so b's batches to a mix what a takes and what it refuses.
-	if err := b.r.StepGossip(e.id, gossiped(t, e), w.now); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(w.drive(3), w.link(2, 3), w.advance(5_000)); err != nil {
-		t.Fatal(err)
-	}
-	if got := a.r.State().Counter("visits").Int(); got != 1 {
-		t.Errorf("what builds on no branch did not arrive: visits is %d", got)
-	}
-	if got := a.r.State().Text("notes").String(); got != before {
-		t.Errorf("a's branch became %q", got)
-	}
-	if _, ok := a.r.Chains().Graph().LV(causal.Dot{Actor: b.actor, Seq: 1}); ok {
-		t.Error("a took a change that builds on the other branch")
-	}
-	// The disagreement stands, and costs little: no changes are sent in vain, time and again.
-	clear(w.messages)
-	if err := w.advance(600_000); err != nil {
-		t.Fatal(err)
-	}
-	if n := w.messages["Changes"]; n > 10 {
-		t.Errorf("%d batches in ten minutes: %v", n, w.messages)
-	}
-	// And what a peer claims without a signature is told apart from what is shown.
-	liar := &replica.Ack{Tips: []crdt.Tip{{Actor: e.actor, Seq: 1, Hash: crdt.Hash{1}}}}
-	if err := a.r.Step(b.id, liar, w.now); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range a.r.Status(0).Forks {
-		if f.Actor == e.actor {
-			t.Errorf("a claim about what was known before was listened to: %s", f)
+// TestForkConverges: clones of one device write under one actor, each tells others, who build on what they were told, and all who
+// are honest come to hold all branches, show what the oracle says, and do so again after a restart. Branches are forked in turn, since
+// clones are cloned.
+func TestForkConverges(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		const clones, honest = 3, 3
+		w, err := newNetwork(rapid.Uint64().Draw(t, "seed"), clones+honest, rapid.Bool().Draw(t, "gossip"), replica.Limits{})
+		must := func(errs ...error) {
+			t.Helper()
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
 		}
+		must(err)
+		kinds := func(tx *crdt.Tx) error {
+			switch l := tx.List("list"); rapid.IntRange(0, 6).Draw(t, "op") {
+			case 0:
+				tx.Text("notes").Insert(rapid.IntRange(0, tx.Text("notes").Len()).Draw(t, "at"), rapid.SampledFrom([]string{"a", "bc", "def"}).Draw(t, "text"))
+			case 1:
+				l.Insert(rapid.IntRange(0, l.Len()).Draw(t, "at"), rapid.IntRange(0, 9).Draw(t, "value"))
+			case 2:
+				if l.Len() > 1 {
+					l.Move(rapid.IntRange(0, l.Len()-1).Draw(t, "from"), rapid.IntRange(0, l.Len()-1).Draw(t, "to"))
+				}
+			case 3:
+				if l.Len() > 0 {
+					l.Map(rapid.IntRange(0, l.Len()-1).Draw(t, "at")).Put("k", rapid.IntRange(0, 9).Draw(t, "value"))
+				}
+			case 4:
+				tx.Map("todos").Map("x").Put("y", rapid.IntRange(0, 9).Draw(t, "value"))
+			case 5:
+				tx.Map("todos").Delete("x")
+			case 6:
+				tx.Counter("visits").Add(1)
+			}
+			return nil
+		}
+		write := func(i int) {
+			if err := w.commit(i, kinds); err != nil && !errors.Is(err, crdt.ErrForked) {
+				t.Fatal(err)
+			}
+		}
+		clone := func(i, of int) {
+			c := w.devices[of].clone(fmt.Sprintf("clone %d", i))
+			c.liar = true
+			w.devices[i] = c
+			must(c.start())
+		}
+		meet := func(a, b int, ms int64) {
+			if a == b {
+				return
+			}
+			w.byID[w.devices[a].id], w.byID[w.devices[b].id] = a, b
+			must(w.link(a, b), w.advance(ms))
+			w.unlink(a, b)
+		}
+		w.devices[0].liar = true
+		must(w.devices[0].start())
+		clone(1, 0)
+		clone(2, 0)
+		for range rapid.IntRange(4, 25).Draw(t, "steps") {
+			i := rapid.IntRange(0, clones+honest-1).Draw(t, "device")
+			other := clones + rapid.IntRange(0, honest-1).Draw(t, "with")
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0, 1, 2:
+				write(i)
+			case 3, 4:
+				meet(i, other, int64(rapid.SampledFrom([]int{300, 3_000}).Draw(t, "ms")))
+			case 5:
+				if i < clones {
+					clone(i, (i+1)%clones)
+				}
+			}
+		}
+		for range 2 { // what the last was told of comes to the first
+			for a := clones; a < clones+honest; a++ {
+				for b := clones; b < a; b++ {
+					meet(a, b, 20_000)
+				}
+			}
+		}
+		first := w.devices[clones]
+		for _, d := range w.devices[clones:] {
+			if d.r.Digest() != first.r.Digest() || d.r.State().Digest() != first.r.State().Digest() {
+				t.Fatalf("%s and %s differ: %v, %v", d.name, first.name, d.r.Chains().Tips(), first.r.Chains().Tips())
+			}
+			for _, p := range d.r.Status(0).Peers {
+				if p.Connected && !p.InSync {
+					t.Errorf("%s: not in sync: %+v", d.name, p)
+				}
+			}
+			forked := d.r.Chains().Graph().Forked()
+			if forks := proved(d); len(forks) > 0 != forked {
+				t.Errorf("%s: forks %v", d.name, forks)
+			}
+			if err := sameAsOracle(d); err != nil {
+				t.Errorf("%s: %v", d.name, err)
+			}
+			digest, state := d.r.Digest(), d.r.State().Digest()
+			d.crash()
+			must(d.start())
+			if d.r.Digest() != digest || d.r.State().Digest() != state {
+				t.Errorf("%s: other digests after a restart", d.name)
+			}
+			if forks := proved(d); len(forks) > 0 != forked || forked && len(forks[0].Evidence) == 0 {
+				t.Errorf("%s: forks after a restart: %v", d.name, forks)
+			}
+		}
+		for _, a := range first.r.Chains().Graph().Actors() {
+			seen[fmt.Sprint(min(3, len(first.r.Chains().Graph().Branches(a))), " branches")]++
+		}
+	})
+	t.Log(seen)
+	if !t.Failed() && (seen["2 branches"] == 0 || seen["3 branches"] == 0) {
+		t.Error("too few forks")
 	}
 }
 
-// TestForkLeavesNothingSigned: if all that a peer would take ends in no signature, since the change that is signed builds on the
-// other branch, it is not sent, and nothing worse comes of it.
-func TestForkLeavesNothingSigned(t *testing.T) {
+// proved returns the forks that d knows of by more than somebody's word.
+func proved(d *device) []replica.Fork {
+	return slices.DeleteFunc(d.r.Status(0).Forks, replica.Fork.Claimed)
+}
+
+// sameAsOracle compares what d shows with what the oracle says of the changes in d's log.
+func sameAsOracle(d *device) error {
+	var all []crdt.Accepted
+	var failed error
+	err := d.r.Source().Changes(causal.Span{Start: 0, End: d.r.Chains().Graph().Len()}, func(a crdt.Accepted) bool {
+		var t crdt.Tip
+		t, failed = d.r.Chains().TipAt(a.Span.Start)
+		a.Hash = t.Hash
+		all = append(all, a)
+		return failed == nil
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return err
+	}
+	store, err := oracle.OfForked(d.store, all)
+	if err != nil {
+		return err
+	}
+	if got, want := d.r.State().JSON(), store.JSON(); got != want {
+		return fmt.Errorf("%d changes: the engine shows\n%s\nthe oracle\n%s", len(all), got, want)
+	}
+	return nil
+}
+
+// TestForkOneSignature: where one signature covers a change that builds on nothing and one that builds on a branch, the peer who knew
+// the other branch gets all.
+func TestForkOneSignature(t *testing.T) {
 	w := forked(t, 1, 1)
 	b := w.devices[3]
 	actor := b.newActor()
@@ -147,6 +245,9 @@ func TestForkLeavesNothingSigned(t *testing.T) {
 	for _, d := range w.devices[2:] {
 		if n := len(d.r.Status(0).Forks); n != 1 {
 			t.Errorf("%s: %d forks", d.name, n)
+		}
+		if d.r.Digest() != b.r.Digest() || d.r.State().Counter("visits").Int() != 2 {
+			t.Errorf("%s: visits %d", d.name, d.r.State().Counter("visits").Int())
 		}
 	}
 }

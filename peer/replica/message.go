@@ -58,7 +58,7 @@ type Have struct {
 	// Base is the digest of a summary both are thought to share, of which Tips gives the
 	// differences; a tip of Seq 0 says that the sender lacks the actor. Zero: Tips is the whole summary.
 	Base crdt.Hash
-	// Tips are sorted by actor.
+	// Tips are sorted by actor, then seq and hash: of a forked actor there is one for each branch.
 	Tips []crdt.Tip
 	// Counters name the delivery records the sender holds, sorted by device.
 	Counters []Counter

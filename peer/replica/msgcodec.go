@@ -330,7 +330,7 @@ func (r *reader) tips(differences bool) []crdt.Tip {
 		switch {
 		case r.err != nil:
 			return nil
-		case len(out) > 0 && out[len(out)-1].Actor.Compare(t.Actor) >= 0:
+		case len(out) > 0 && (out[len(out)-1].Compare(t) >= 0 || out[len(out)-1].Seq == 0 && out[len(out)-1].Actor == t.Actor):
 			r.fail("tips not sorted")
 			return nil
 		case t.Seq == 0 && !differences, (t.Seq == 0) != (t.Hash == crdt.Hash{}):

@@ -52,10 +52,10 @@ func (r *Replica) Delivery(d causal.Dot) Level {
 	if !ok {
 		return Level{}
 	}
-	end := r.chains.ChangeAt(lv).Dot
+	end, ai := r.chains.ChangeAt(lv).Dot, r.graph.ActorOf(lv)
 	out := Level{Stored: lv < r.source.stable}
 	for _, device := range r.Devices() {
-		if r.reach(device, end.Actor) >= end.Seq {
+		if r.reached(device, ai) >= end.Seq {
 			out.Holders = append(out.Holders, device)
 		} else {
 			out.Missing = append(out.Missing, device)
@@ -64,19 +64,27 @@ func (r *Replica) Delivery(d causal.Dot) Level {
 	return out
 }
 
-// reach returns the last op of a that another device is known to hold.
-func (r *Replica) reach(device causal.Device, a causal.Actor) causal.Seq {
+// reached returns the last op of the branch with index ai that another device is known to hold.
+func (r *Replica) reached(device causal.Device, ai causal.ActorIndex) causal.Seq {
+	a, forked := r.graph.Actor(ai), r.graph.IsForked(ai)
+	of := func(s summary) causal.Seq {
+		tips := s.of(a)
+		if forked {
+			return r.covered(tips, ai)
+		}
+		if len(tips) != 1 || r.contradicts(tips[0]) {
+			return 0
+		}
+		return tips[0].Seq
+	}
 	seq := causal.Seq(0)
 	if i, ok := r.records.find(device); ok {
-		tips := summary(r.records.list[i].Tips)
-		if j, ok := tips.find(a); ok && !r.contradicts(tips[j]) {
-			seq = tips[j].Seq
-		}
+		seq = of(summary(r.records.list[i].Tips))
 	}
 	if p := r.peers[device]; p != nil {
-		seq = max(seq, p.held.seq(a))
-		if _, ok := p.forked[a]; p.heard && !ok {
-			seq = max(seq, p.known.seq(a))
+		seq = max(seq, of(p.held))
+		if p.heard {
+			seq = max(seq, r.reach(p, ai))
 		}
 	}
 	return seq
@@ -84,19 +92,16 @@ func (r *Replica) reach(device causal.Device, a causal.Actor) causal.Seq {
 
 // contradicts reports whether t is on another branch of its actor's log than the one held.
 func (r *Replica) contradicts(t crdt.Tip) bool {
-	if t.Seq > r.graph.Last(t.Actor) {
-		return false
-	}
-	h, ok := r.chains.HashAt(t.Dot())
-	return !ok || h != t.Hash
+	held, err := r.chains.Holds(t)
+	return t.Seq <= r.graph.Last(t.Actor) && (!held || err != nil)
 }
 
 // hold remembers how far a peer holds this device's own changes, over its disconnection and a restart.
 func (r *Replica) hold(p *peer, t crdt.Tip) {
-	if t.Actor.Device != r.cfg.Device || t.Seq > r.graph.Last(t.Actor) || t.Seq <= p.held.seq(t.Actor) || r.contradicts(t) {
+	if t.Actor.Device != r.cfg.Device || t.Seq > r.graph.Last(t.Actor) || slices.Contains(p.held.of(t.Actor), t) || r.contradicts(t) {
 		return
 	}
-	p.held.set(t)
+	r.join(&p.held, t)
 	p.unsaved = true
 }
 
@@ -138,15 +143,15 @@ func (r *Replica) outbox(device causal.Device) []causal.Span {
 		devices = r.Devices()
 	}
 	var out []causal.Span
-	for _, a := range r.graph.Actors() {
+	for i, a := range r.graph.Actors() {
 		if a.Device != r.cfg.Device {
 			continue
 		}
-		held := causal.Seq(0)
+		ai, held := causal.ActorIndex(i), causal.Seq(0)
 		for _, d := range devices {
-			held = max(held, r.reach(d, a))
+			held = max(held, r.reached(d, ai))
 		}
-		out = append(out, r.graph.ActorSpans(a, held+1, r.graph.Last(a)+1)...)
+		out = append(out, r.graph.SpansOf(ai, held+1, r.graph.LastOf(ai)+1)...)
 	}
 	slices.SortFunc(out, func(a, b causal.Span) int { return int(a.Start - b.Start) })
 	return out

@@ -67,26 +67,27 @@ type Replica struct {
 	now    int64 // milliseconds that have passed; never goes back
 	ticked int64 // now at the last Tick
 
-	peers    map[causal.Device]*peer
-	order    []*peer                           // the same, by device
-	gossip   bool                              // the store has a topic
-	marks    []mark                            // how long the graph was at past ticks
-	forward  causal.LV                         // up to where past marks went
-	streamed bool                              // since the last tick something new came on a stream
-	grown    causal.LV                         // the graph's length at the last tick
-	grownAt  int64                             // and the last tick at which it was another
-	rested   bool                              // state and chains went to rest since
-	seen     uint64                            // counts Connects, to tell who was here last
-	decode   func([]byte) (*crdt.Batch, error) // of batches that come
-	replay   crdt.BatchDecoder                 // of the log's blocks
-	pending  crdt.Pending
-	own      ownSummary
-	author   authoring
-	records  recordTable
-	forks    forkTable
-	self     selfState
-	states   stateTable
-	refused  uint64 // pending batches that turned out invalid
+	peers     map[causal.Device]*peer
+	order     []*peer                           // the same, by device
+	gossip    bool                              // the store has a topic
+	marks     []mark                            // how long the graph was at past ticks
+	forward   causal.LV                         // up to where past marks went
+	streamed  bool                              // since the last tick something new came on a stream
+	grown     causal.LV                         // the graph's length at the last tick
+	grownAt   int64                             // and the last tick at which it was another
+	rested    bool                              // state and chains went to rest since
+	seen      uint64                            // counts Connects, to tell who was here last
+	decode    func([]byte) (*crdt.Batch, error) // of batches that come
+	replay    crdt.BatchDecoder                 // of the log's blocks
+	pending   crdt.Pending
+	own       ownSummary
+	author    authoring
+	records   recordTable
+	forks     forkTable
+	self      selfState
+	states    stateTable
+	restoring bool   // what is noted now was noted before
+	refused   uint64 // pending batches that turned out invalid
 
 	sealed causal.LV
 	out    output
@@ -158,6 +159,9 @@ func (r *Replica) Restore(block []byte) error {
 		if err != nil {
 			return fmt.Errorf("replica: restore: %w", err)
 		}
+		r.restoring = true
+		r.noteForks(k.Forks(), causal.Device{}, block)
+		r.restoring = false
 		r.state.ApplyAll(r.chains.Add(k))
 	}
 	r.source.stable = r.graph.Len()
@@ -197,7 +201,9 @@ func (r *Replica) summary() shared {
 		tips := summary(r.chains.Tips())
 		if r.self.held {
 			for i := range tips {
-				tips[i] = r.told(tips[i].Actor)
+				if len(r.graph.Branches(tips[i].Actor)) == 1 {
+					tips[i] = r.told(tips[i].Actor)
+				}
 			}
 			tips = slices.DeleteFunc(tips, func(t crdt.Tip) bool { return t.Hash == crdt.Hash{} })
 		}
@@ -276,23 +282,23 @@ func (r *Replica) StepGossip(from causal.Device, m Message, now int64) error {
 	return r.refuse(from, Malformed, fmt.Errorf("replica: %T does not travel by gossip", m))
 }
 
-// maxGap is how many missing dots are remembered per peer until the next Tick: one would do, were it
+// maxGap is how many missing tips are remembered per peer until the next Tick: one would do, were it
 // not that it may come while another does not.
 const maxGap = 16
 
 // seek asks p, or if it is nil every connected peer, for what the replica lacks of tips. It does so on the
 // next Tick: what is missing is often on its way.
 func (r *Replica) seek(p *peer, tips []crdt.Tip) {
-	var gap []causal.Dot
+	var gap []crdt.Tip
 	for i := range tips {
-		if tips[i].Seq > r.graph.Last(tips[i].Actor) && len(gap) < maxGap {
-			gap = append(gap, tips[i].Dot())
+		if len(gap) < maxGap && !r.holds(tips[i]) {
+			gap = append(gap, tips[i])
 		}
 	}
-	r.seekDots(p, gap)
+	r.seekTips(p, gap)
 }
 
-func (r *Replica) seekDots(p *peer, gap []causal.Dot) {
+func (r *Replica) seekTips(p *peer, gap []crdt.Tip) {
 	for _, q := range r.order {
 		if q.connected && (p == nil || p == q) && len(q.gap)+len(gap) <= maxGap {
 			q.gap = append(q.gap, gap...)

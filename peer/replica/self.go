@@ -138,6 +138,22 @@ func (r *Replica) told(a causal.Actor) crdt.Tip {
 	return crdt.Tip{Actor: a, Seq: d.Seq, Hash: hash}
 }
 
+// toldAll returns the ends of all branches of a's log as others may know them.
+func (r *Replica) toldAll(a causal.Actor) []crdt.Tip {
+	branches := r.graph.Branches(a)
+	if len(branches) > 1 {
+		out := make([]crdt.Tip, len(branches))
+		for i, ai := range branches {
+			out[i] = r.chains.TipOf(ai)
+		}
+		return out
+	}
+	if t := r.told(a); t.Seq > 0 {
+		return []crdt.Tip{t}
+	}
+	return nil
+}
+
 // isUnsent reports whether d is an op of an unsent change, or would come after one.
 func (r *Replica) isUnsent(d causal.Dot) bool {
 	if !r.self.held || d.Actor.Device != r.cfg.Device {
@@ -324,13 +340,12 @@ func (r *Replica) partFrom(from causal.Device, b *crdt.Batch) (bool, error) {
 		return false, err
 	}
 	_, err = past.Check(b, r.cfg.Verify)
-	var fork *crdt.ForkError
 	var missing *crdt.MissingError
 	switch {
-	case err == nil, errors.As(err, &fork) && fork.By == fork.Ours.Actor:
+	case err == nil:
 		r.self.parted, r.self.split = true, split
 		return true, nil
-	case errors.As(err, &missing), errors.As(err, &fork):
+	case errors.As(err, &missing):
 		return false, nil
 	case errors.Is(err, crdt.ErrSignature):
 		return false, r.refuse(from, BadSignature, err)

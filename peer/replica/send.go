@@ -9,7 +9,7 @@ import (
 
 // hasMessages reports whether messages would return any for p.
 func (r *Replica) hasMessages(p *peer) bool {
-	return p.connected && (p.needFull || p.sayStates || len(p.proofs) > 0 || p.sayDigest || p.askDigest || r.haveDue(p) ||
+	return p.connected && (p.needFull || p.sayStates || p.sayDigest || p.askDigest || r.haveDue(p) ||
 		p.sayAck && r.ackDue(p) || r.maySend(p) || p.sayRecords && r.recordsDue(p))
 }
 
@@ -70,21 +70,10 @@ func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
 		}
 		p.sayAck = false
 	}
-	for _, d := range p.proofs {
-		m, err := r.proof(d)
-		if err != nil {
-			return out, err
-		}
-		if m != nil && p.proof+len(m.Batch) <= maxProof {
-			p.proof += len(m.Batch)
-			say(m)
-		}
-	}
-	p.proofs = nil
 	for r.maySend(p) {
 		c, err := r.cut(p.todo)
 		if err != nil || c.batch == nil {
-			// The log is unreadable; or what is left ends nowhere in a signature, since a fork cuts it off. The peer's
+			// The log is unreadable; or what is left ends nowhere in a signature. The peer's
 			// next summary brings it up again.
 			p.todo = nil
 			return out, err
@@ -112,24 +101,20 @@ func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
 	return out, nil
 }
 
-// ends returns the last op of each actor in spans, by actor.
-func (r *Replica) ends(spans []causal.Span) []causal.Dot {
-	var out causal.VersionVector
-	last := make(map[causal.ActorIndex]causal.Seq)
-	var actors []causal.ActorIndex
+// ends returns the last op of each branch in spans, ascending.
+func (r *Replica) ends(spans []causal.Span) []causal.LV {
+	last := make(map[causal.ActorIndex]causal.LV)
 	for _, s := range spans {
 		r.graph.Runs(s, func(run causal.Run) bool {
-			if _, ok := last[run.Actor]; !ok {
-				actors = append(actors, run.Actor)
-			}
-			last[run.Actor] = run.Seq + causal.Seq(run.Len()) - 1
+			last[run.Actor] = run.End - 1
 			return true
 		})
 	}
-	for _, a := range actors {
-		out = append(out, causal.Dot{Actor: r.graph.Actor(a), Seq: last[a]})
+	out := make([]causal.LV, 0, len(last))
+	for _, lv := range last {
+		out = append(out, lv)
 	}
-	slices.SortFunc(out, causal.Dot.Compare)
+	slices.Sort(out)
 	return out
 }
 
@@ -143,8 +128,8 @@ func (r *Replica) ackDue(p *peer) bool {
 func (r *Replica) ackTips(p *peer) []crdt.Tip {
 	var out summary
 	add := func(a causal.Actor) {
-		if t := r.told(a); t.Seq > 0 {
-			out.set(t)
+		for _, t := range r.toldAll(a) {
+			out.add(t)
 		}
 	}
 	for _, a := range sortedActors(p.ackOf) {
@@ -153,7 +138,7 @@ func (r *Replica) ackTips(p *peer) []crdt.Tip {
 	last := causal.ActorIndex(-1)
 	r.graph.Runs(causal.Span{Start: p.acked, End: r.graph.Len()}, func(run causal.Run) bool {
 		if a := r.graph.Actor(run.Actor); run.Actor != last && a.Device != r.cfg.Device {
-			add(a)
+			out.add(r.chains.TipOf(run.Actor))
 			last = run.Actor
 		}
 		return true

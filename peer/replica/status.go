@@ -52,7 +52,7 @@ type PeerStatus struct {
 	Remaining uint64
 	// Unacked is how many bytes are on their way to it, in InFlight messages.
 	Unacked, InFlight int
-	// Forked are the actors of whose logs it holds another branch, sorted.
+	// Forked are the actors of whose logs it holds a branch, or more of one, that is not held here, sorted.
 	Forked []causal.Actor
 }
 
@@ -88,8 +88,9 @@ const maxSkewed = 256
 // skewed returns the authors whose last change is from the future, sorted. No change is refused for its clock.
 func (r *Replica) skewed(now int64) []Skew {
 	var out []Skew
-	for _, a := range r.graph.Actors() {
-		last, _ := r.graph.LV(causal.Dot{Actor: a, Seq: r.graph.Last(a)})
+	for i, a := range r.graph.Actors() {
+		ai := causal.ActorIndex(i)
+		last, _ := r.graph.LVOf(ai, r.graph.LastOf(ai))
 		if ahead := r.chains.ChangeAt(last).Time - now; ahead > r.limits.MaxSkew {
 			out = append(out, Skew{Actor: a, Ahead: ahead})
 		}
@@ -105,13 +106,15 @@ func (r *Replica) peerStatus(p *peer) PeerStatus {
 	}
 	s.Remaining = p.remaining
 	s.Unacked, s.InFlight = p.unacked, len(p.inFlight)
-	s.Lacks = total(r.graph.Missing(p.known.version()))
+	s.Lacks = total(r.graph.Beyond(func(ai causal.ActorIndex) causal.Seq { return r.reach(p, ai) }))
 	for _, t := range p.known {
 		if last := r.graph.Last(t.Actor); t.Seq > last {
 			s.Owes += uint64(t.Seq - last)
+		} else if p.apart[t.Actor] && !r.holds(t) {
+			s.Owes++ // at least
 		}
 	}
-	for a := range p.forked {
+	for a := range p.apart {
 		s.Forked = append(s.Forked, a)
 	}
 	slices.SortFunc(s.Forked, causal.Actor.Compare)

@@ -16,31 +16,55 @@ const (
 	recordsTag = "atoll records v1\x00"
 )
 
-// summary is what a replica holds, or is said to hold: for each actor the last op and the hash of
-// the chain up to it. It is sorted by actor and has no zero Seq. Summaries are treated as
+// summary is what a replica holds, or is said to hold: for each branch of an actor's log the last op and the hash of
+// the chain up to it. It is sorted, and has no zero Seq. Summaries are treated as
 // values except by set.
 type summary []crdt.Tip
 
-func (s summary) find(a causal.Actor) (int, bool) {
-	return slices.BinarySearchFunc(s, a, func(t crdt.Tip, a causal.Actor) int { return t.Actor.Compare(a) })
+// of returns the tips of a: one, or several if its log is forked.
+func (s summary) of(a causal.Actor) []crdt.Tip {
+	i, ok := slices.BinarySearchFunc(s, a, func(t crdt.Tip, a causal.Actor) int { return t.Actor.Compare(a) })
+	if !ok {
+		return nil
+	}
+	return s[i:s.end(i)]
+}
+
+// end returns where the tips of the actor of the i-th tip, which is its first, end.
+func (s summary) end(i int) int {
+	j := i + 1
+	for j < len(s) && s[j].Actor == s[i].Actor {
+		j++
+	}
+	return j
 }
 
 // seq returns the last seq of a, 0 if there is none.
 func (s summary) seq(a causal.Actor) causal.Seq {
-	if i, ok := s.find(a); ok {
-		return s[i].Seq
+	if tips := s.of(a); len(tips) > 0 {
+		return tips[len(tips)-1].Seq
 	}
 	return 0
 }
 
-// set puts t in place of the tip of its actor, in place.
-func (s *summary) set(t crdt.Tip) {
-	i, ok := s.find(t.Actor)
+// set puts t in place of the tips of its actor, in place.
+func (s *summary) set(t crdt.Tip) { s.replace(t.Actor, []crdt.Tip{t}) }
+
+// replace puts tips, sorted, in place of those of a.
+func (s *summary) replace(a causal.Actor, tips []crdt.Tip) {
+	i, ok := slices.BinarySearchFunc(*s, a, func(t crdt.Tip, a causal.Actor) int { return t.Actor.Compare(a) })
+	j := i
 	if ok {
-		(*s)[i] = t
-		return
+		j = s.end(i)
 	}
-	*s = slices.Insert(*s, i, t)
+	*s = slices.Replace(*s, i, j, tips...)
+}
+
+// add adds t unless it is there.
+func (s *summary) add(t crdt.Tip) {
+	if i, ok := slices.BinarySearchFunc(*s, t, crdt.Tip.Compare); !ok {
+		*s = slices.Insert(*s, i, t)
+	}
 }
 
 // digest names s in one store: equal exactly if the tips and the stores are.
@@ -61,25 +85,23 @@ func (s summary) digest(store crdt.StoreID) crdt.Hash {
 	return crdt.Hash(h.Sum(nil))
 }
 
-// difference returns what turns base into s: the tips of s that base has otherwise or not, and a tip
+// difference returns what turns base into s: all tips in s of each actor of whom base has not just the same, and a tip
 // of seq 0 for each actor that only base has.
 func (s summary) difference(base summary) []crdt.Tip {
 	var out []crdt.Tip
-	i, j := 0, 0
-	for i < len(s) || j < len(base) {
+	for len(s) > 0 || len(base) > 0 {
 		switch {
-		case j == len(base) || i < len(s) && s[i].Actor.Compare(base[j].Actor) < 0:
-			out = append(out, s[i])
-			i++
-		case i == len(s) || base[j].Actor.Compare(s[i].Actor) < 0:
-			out = append(out, crdt.Tip{Actor: base[j].Actor})
-			j++
+		case len(base) == 0 || len(s) > 0 && s[0].Actor.Compare(base[0].Actor) < 0:
+			n := s.end(0)
+			out, s = append(out, s[:n]...), s[n:]
+		case len(s) == 0 || base[0].Actor.Compare(s[0].Actor) < 0:
+			out, base = append(out, crdt.Tip{Actor: base[0].Actor}), base[base.end(0):]
 		default:
-			if s[i] != base[j] {
-				out = append(out, s[i])
+			n, m := s.end(0), base.end(0)
+			if !slices.Equal(s[:n], base[:m]) {
+				out = append(out, s[:n]...)
 			}
-			i++
-			j++
+			s, base = s[n:], base[m:]
 		}
 	}
 	return out
@@ -88,30 +110,21 @@ func (s summary) difference(base summary) []crdt.Tip {
 // with returns s changed by what difference returned.
 func (s summary) with(difference []crdt.Tip) summary {
 	out := make(summary, 0, len(s)+len(difference))
-	i, j := 0, 0
-	for i < len(s) || j < len(difference) {
-		switch {
-		case j == len(difference) || i < len(s) && s[i].Actor.Compare(difference[j].Actor) < 0:
-			out = append(out, s[i])
-			i++
-		default:
-			if i < len(s) && s[i].Actor == difference[j].Actor {
-				i++
-			}
-			if difference[j].Seq > 0 {
-				out = append(out, difference[j])
-			}
-			j++
+	d := summary(difference)
+	for len(s) > 0 || len(d) > 0 {
+		if len(d) == 0 || len(s) > 0 && s[0].Actor.Compare(d[0].Actor) < 0 {
+			n := s.end(0)
+			out, s = append(out, s[:n]...), s[n:]
+			continue
 		}
-	}
-	return out
-}
-
-// version returns s without its hashes.
-func (s summary) version() causal.VersionVector {
-	out := make(causal.VersionVector, len(s))
-	for i := range s {
-		out[i] = causal.Dot{Actor: s[i].Actor, Seq: s[i].Seq}
+		if len(s) > 0 && s[0].Actor == d[0].Actor {
+			s = s[s.end(0):]
+		}
+		n := d.end(0)
+		if d[0].Seq > 0 {
+			out = append(out, d[:n]...)
+		}
+		d = d[n:]
 	}
 	return out
 }
