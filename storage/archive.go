@@ -25,7 +25,9 @@ import (
 const (
 	archiveMagic   = "atoll archive\x00"
 	archiveVersion = 1
-	columns        = 5
+	// forkedVersion is that of an archive in which some log has several branches: which is built on takes hashes to tell.
+	forkedVersion = 2
+	columns       = 5
 )
 
 // ErrArchive is wrapped by errors about a stream that is no archive, or a damaged one. One that was cut short gives io.ErrUnexpectedEOF.
@@ -44,6 +46,7 @@ type ArchiveWriter struct {
 	w       io.Writer
 	encoder *zstd.Encoder
 	begun   bool
+	forked  bool
 	buf     []byte
 	err     error // sticks
 }
@@ -68,13 +71,21 @@ func (a *ArchiveWriter) Write(b *crdt.Batch) error {
 	return a.block([columns][]byte{c.Frame, c.Runs, c.Positions, c.Times, c.Text})
 }
 
+// version returns the version that the archive is of.
+func (a *ArchiveWriter) version() byte {
+	if a.forked {
+		return forkedVersion
+	}
+	return archiveVersion
+}
+
 func (a *ArchiveWriter) block(raw [columns][]byte) error {
 	if a.err != nil {
 		return a.err
 	}
 	head := a.buf[:0]
 	if !a.begun {
-		head = append(append(head, archiveMagic...), archiveVersion)
+		head = append(append(head, archiveMagic...), a.version())
 		a.begun = true
 	}
 	var packed [columns][]byte
@@ -106,6 +117,7 @@ func WriteArchive(w io.Writer, chains *crdt.Chains, src crdt.Source, effort Arch
 	if err != nil {
 		return err
 	}
+	a.forked = chains.Graph().Forked()
 	missing := []causal.Span{{Start: 0, End: chains.Graph().Len()}}
 	for len(missing) > 0 && missing[0].Start < missing[0].End {
 		b, rest, err := chains.Cut(src, missing, crdt.MaxBatchBytes, crdt.MaxBatchChanges)
@@ -141,6 +153,7 @@ type ArchiveReader struct {
 	packed  bytes.Buffer
 	begun   bool
 	ended   bool
+	forked  bool // it takes hashes to read it
 }
 
 // byteReader is what reading takes; anything else is wrapped.
@@ -186,7 +199,9 @@ func (a *ArchiveReader) Next() (*crdt.Batch, error) {
 		if string(head[:len(archiveMagic)]) != archiveMagic {
 			return nil, ErrArchive
 		}
-		if v := head[len(archiveMagic)]; v != archiveVersion {
+		v := head[len(archiveMagic)]
+		a.forked = v == forkedVersion
+		if v != archiveVersion && v != forkedVersion {
 			return nil, fmt.Errorf("%w that this program reads: it is of version %d, not %d", ErrArchive, v, archiveVersion)
 		}
 		a.begun = true
@@ -270,6 +285,14 @@ func OpenArchive(store crdt.StoreID, r io.Reader) (*crdt.State, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open an archive: %w", err)
+		}
+		if in.forked {
+			checked, err := chains.Check(b, nil)
+			if err != nil {
+				return nil, fmt.Errorf("open an archive: %w", err)
+			}
+			state.ApplyAll(chains.Add(checked))
+			continue
 		}
 		added, err := chains.AddUnhashed(b)
 		if err != nil {

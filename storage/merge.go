@@ -156,7 +156,7 @@ func (l *Log) join(parts []blockRecord) (content *recordContent, n int, err erro
 		for _, b := range decoded {
 			items += b.Items()
 		}
-		if items > crdt.MaxBatchActors/2 {
+		if items > crdt.MaxBatchActors/2 || slices.ContainsFunc(decoded, deps.mentionsForked) {
 			break
 		}
 		batches = append(batches, decoded...)
@@ -281,6 +281,22 @@ func keptSignatures(b *crdt.Batch, signed, needed func(causal.Dot) bool) []causa
 type depIndex struct {
 	seqs   map[causal.Actor][]causal.Seq
 	sorted bool
+	next   map[causal.Actor]causal.Seq // after the last op of each
+	forked map[causal.Actor]bool       // whose logs have several branches
+}
+
+// mentionsForked reports whether b has changes of an actor whose log is forked, or builds on some. It is left as it is: which branch is
+// meant follows from what else is in a batch.
+func (x *depIndex) mentionsForked(b *crdt.Batch) bool {
+	if len(x.forked) == 0 {
+		return false
+	}
+	for run := range b.Runs {
+		if x.forked[run.Actor] {
+			return true
+		}
+	}
+	return slices.ContainsFunc(b.Context, func(a crdt.Anchor) bool { return x.forked[a.Actor] })
 }
 
 // depIndex returns the log's, which it makes the first time. The caller holds l.writing.
@@ -288,7 +304,7 @@ func (l *Log) depIndex() (*depIndex, error) {
 	if l.deps != nil {
 		return l.deps, nil
 	}
-	deps := &depIndex{seqs: make(map[causal.Actor][]causal.Seq)}
+	deps := &depIndex{seqs: make(map[causal.Actor][]causal.Seq), next: make(map[causal.Actor]causal.Seq), forked: make(map[causal.Actor]bool)}
 	for _, r := range l.records {
 		content, err := l.readRecord(r)
 		if err != nil {
@@ -306,6 +322,12 @@ func (l *Log) depIndex() (*depIndex, error) {
 
 func (x *depIndex) add(batches []*crdt.Batch) {
 	for _, b := range batches {
+		for run := range b.Runs {
+			if run.Seq < x.next[run.Actor] {
+				x.forked[run.Actor] = true
+			}
+			x.next[run.Actor] = max(x.next[run.Actor], run.End)
+		}
 		for ch := range b.All {
 			for _, r := range ch.Refs {
 				if r.Seq == 0 {
