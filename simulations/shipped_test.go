@@ -1,6 +1,7 @@
 package simulations_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -29,8 +30,8 @@ func TestShipped(t *testing.T) {
 			for _, g := range s.Devices {
 				devices += max(1, g.Count)
 			}
-			if testing.Short() && devices > 100 {
-				t.Skip("large")
+			if devices > 100 && os.Getenv("ATOLL_FIGURES") == "" {
+				t.Skip("large: it is run with ATOLL_FIGURES=1")
 			}
 			if why := waits[name]; why != "" {
 				t.Skip(why)
