@@ -149,6 +149,7 @@ func (d *Device) boot() {
 	d.woken = false
 	s.trace.note(s.now, markStart, d.number, int(d.disk.len()), d.life, func() string { return fmt.Sprintf("%s starts with %d ops", d.name, d.disk.len()) })
 	d.tickAt(s.now)
+	d.eager()
 	for _, l := range d.links {
 		if l.up { // the other end has not noticed that this one was away
 			s.disconnect(l)

@@ -91,6 +91,18 @@ func (s *Sim) blocked(l *link, dir int) (fault, bool) {
 	return 0, false
 }
 
+// maxRedial is the most that a device waits between two attempts to connect, as a node does.
+const maxRedial = 32 * time.Second
+
+// eager makes a device that has a network again, or has just started, connect to all it can without waiting: it knows that something changed.
+func (d *Device) eager() {
+	for _, l := range d.links {
+		if !l.up {
+			l.downAt = d.sim.now
+		}
+	}
+}
+
 // relink looks at a link after something changed that it depends on: whether the two can connect now, or no longer hear each other.
 func (s *Sim) relink(l *link) {
 	f1, cut1 := s.blocked(l, 0)
@@ -112,7 +124,7 @@ func (s *Sim) relink(l *link) {
 	case !apart && !l.up && !l.dialling:
 		l.dialling = true
 		down := s.now - l.downAt
-		backoff := min(max(down/2, s.redial), time.Minute)
+		backoff := min(max(down/2, s.redial), maxRedial)
 		if l.replaced {
 			backoff, l.replaced = time.Minute, false
 		}

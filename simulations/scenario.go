@@ -134,7 +134,7 @@ type Network struct {
 	Links []LinkBetween
 	// Noticed is how long devices take to see that a link is dead. Default 30 s. A shorter cut loses messages and nobody is told.
 	Noticed time.Duration
-	// Redial is how long devices wait before they try again to connect. Default 1 s, doubling up to a minute.
+	// Redial is how long devices wait before they try again to connect. Default 1 s, doubling up to 32 s; a device that has a network again or just started does not wait.
 	Redial time.Duration
 	// GossipAbove is above how many connected peers own changes are gossiped instead of pushed. Default 8, as in a node. Negative: always.
 	GossipAbove int

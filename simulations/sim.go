@@ -342,6 +342,7 @@ func (s *Sim) online(d *Device) {
 	d.offline--
 	if d.offline == 0 {
 		s.end("offline", d)
+		d.eager()
 		s.relinkAll(d)
 	}
 }
