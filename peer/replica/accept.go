@@ -116,8 +116,15 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	added := r.chains.Add(k)
 	r.metOwn(added.Span())
 	first := len(r.source.unstable)
+	if r.cfg.Brief {
+		r.state.ApplyAll(added)
+	}
 	for a := range added.All {
-		r.out.events = append(r.out.events, r.state.Apply(a))
+		ev := crdt.Event{Changes: []crdt.ChangeNote{{Dot: a.Dot(), Len: a.Span.Len(), Actor: a.Actor, Time: a.Time, Effective: a.Effective}}}
+		if !r.cfg.Brief {
+			ev = r.state.Apply(a)
+		}
+		r.out.events = append(r.out.events, ev)
 		r.source.unstable = append(r.source.unstable, a)
 	}
 	if whole == nil {

@@ -223,10 +223,15 @@ func (r *Replica) tickRecord() {
 	r.records.due = true
 }
 
+// recordsPerInterval is how many tips, of all devices' records together, a device is to be sent in one Limits.RecordInterval: every
+// record comes to every device, so what they cost grows with the devices that make them and with what is in each.
+const recordsPerInterval = 256
+
 // recordAt returns when this device's record is due, and false if the last one still says what it holds.
 func (r *Replica) recordAt() (int64, bool) {
 	n := r.graph.Len()
-	return r.records.at + r.limits.RecordInterval*int64(1+len(r.graph.Actors())/16), n > 0 && n != r.records.lv
+	stretch := 1 + len(r.graph.Actors())*len(r.records.list)/recordsPerInterval
+	return r.records.at + r.limits.RecordInterval*int64(stretch), n > 0 && n != r.records.lv
 }
 
 // makeRecord signs this device's record of what it holds as of the Ready being made, whose blocks will be

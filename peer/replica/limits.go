@@ -36,7 +36,7 @@ type Limits struct {
 	// StateInterval is how long nothing must have changed before states are compared with a peer (default 15,000).
 	StateInterval int64
 	// RecordInterval is the least time between two delivery records of this device (default
-	// 1,000); it is stretched in stores of many actors, whose records are large.
+	// 1,000); it is stretched in stores of many devices and actors, where records are many and large.
 	RecordInterval int64
 	// MaxSkew is how far ahead of the local clock a change may be before its author is listed as
 	// skewed in Status (default 60,000). No change is refused for its clock.
