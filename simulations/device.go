@@ -162,7 +162,7 @@ func (d *Device) boot() {
 func (d *Device) open() bool {
 	s := d.sim
 	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: d.renew, Sign: d.sign, Verify: s.signer.verify,
-		Log: d.disk, Limits: s.limits, Decode: s.decode})
+		Log: d.disk, Limits: s.limits, Decode: s.decode, Brief: s.signer.standIn && d.number > 0})
 	if err == nil {
 		for i := range d.disk.blocks {
 			if err = r.Restore(d.disk.blocks[i].Batch); err != nil {

@@ -39,6 +39,7 @@ func honestRun(t *testing.T, sc *simulations.Scenario, seeds int, see ...string)
 func TestLiars(t *testing.T) {
 	for kind, see := range map[simulations.LieKind][]string{
 		simulations.Forge:    {"forged changes", "message refused"},
+		simulations.Fork:     {"fork"},
 		simulations.Withhold: {"withheld changes", "changes before what they build on"},
 		simulations.Garbage:  {"garbage", "message refused"},
 		simulations.Flood:    {"flood"},

@@ -83,6 +83,11 @@ func New(sc *Scenario) (*Sim, error) {
 		}
 	}
 	s.full = make([]int, len(s.devices))
+	if len(s.devices) > maxSmall {
+		// Every device's record comes to every device and names every actor: what they cost grows with the cube of the devices, and
+		// nothing here asks who holds what.
+		s.limits.RecordInterval = time.Hour.Milliseconds()
+	}
 	s.wire()
 	var errs []error
 	for i := range sc.Timeline {
@@ -425,15 +430,6 @@ func (s *Sim) byID(d *Device, id causal.Device) *link {
 		}
 	}
 	return l
-}
-
-// size returns how many bytes a message takes.
-func (s *Sim) size(m replica.Message) int {
-	if c, ok := m.(*replica.Changes); ok {
-		return len(c.Batch) + 12
-	}
-	s.scratch = m.AppendTo(s.scratch[:0])
-	return len(s.scratch)
 }
 
 // travels reports whether a message goes the long way, encoded and decoded: always in small runs with real signatures, and a part of them in others.
