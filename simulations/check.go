@@ -208,18 +208,11 @@ func (s *Sim) askOracle(d *Device) {
 	if d.r == nil || d.syncing {
 		return
 	}
-	var changes []*crdt.Change
-	end := causal.LV(0)
-	for i := range d.disk.changes {
-		if len(changes) == oracleLimit {
-			break
-		}
-		changes = append(changes, d.disk.changes[i].Change)
-		end = d.disk.changes[i].Span.End
-	}
+	changes := d.disk.changes[:min(len(d.disk.changes), oracleLimit)]
 	if len(changes) == 0 {
 		return
 	}
+	end := changes[len(changes)-1].Span.End
 	state := d.r.State()
 	if end < d.r.Chains().Graph().Len() {
 		var err error
@@ -229,7 +222,7 @@ func (s *Sim) askOracle(d *Device) {
 		}
 	}
 	s.checks.ran(checkOracle)
-	want, err := s.oracle(d, changes)
+	want, err := meaning(s.store, d.r.Chains(), changes)
 	if err != nil {
 		s.fail(checkOracle, d, "oracle: "+err.Error())
 		return
@@ -239,20 +232,24 @@ func (s *Sim) askOracle(d *Device) {
 	}
 }
 
-// oracle returns what the first changes of a device's log mean.
-func (s *Sim) oracle(d *Device, changes []*crdt.Change) (*oracle.Store, error) {
-	if !d.r.Chains().Graph().Forked() {
-		return oracle.Of(changes)
+// meaning returns what the oracle says of changes, which a device holds.
+func meaning(store crdt.StoreID, chains *crdt.Chains, changes []crdt.Accepted) (*oracle.Store, error) {
+	if !chains.Graph().Forked() {
+		plain := make([]*crdt.Change, len(changes))
+		for i := range changes {
+			plain[i] = changes[i].Change
+		}
+		return oracle.Of(plain)
 	}
-	all := slices.Clone(d.disk.changes[:len(changes)])
-	for i := range all {
-		tip, err := d.r.Chains().TipAt(all[i].Span.Start)
+	hashed := slices.Clone(changes)
+	for i := range hashed {
+		tip, err := chains.TipAt(hashed[i].Span.Start)
 		if err != nil {
 			return nil, err
 		}
-		all[i].Hash = tip.Hash
+		hashed[i].Hash = tip.Hash
 	}
-	return oracle.OfForked(s.store, all)
+	return oracle.OfForked(store, hashed)
 }
 
 // headsBelow returns the heads of the ops below end.

@@ -124,7 +124,7 @@ func knownPreset(name string) bool {
 	return false
 }
 
-// mayFork reports whether the scenario has what may fork an actor's log: a liar, a clone, a restored backup. gone says that changes may
+// mayFork reports whether the scenario has what may fork an actor's log: a liar, or a clone. A restored backup must not. gone says that changes may
 // be lost that were never sent: with a device that leaves for good, or a disk that a backup replaced.
 func (s *Scenario) mayFork() (forks, gone bool) {
 	for i := range s.Devices {
@@ -136,7 +136,7 @@ func (s *Scenario) mayFork() (forks, gone bool) {
 		case Clone, Tell:
 			forks = true
 		case Restore:
-			forks, gone = true, true
+			gone = true
 		}
 	}
 	return forks, gone

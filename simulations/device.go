@@ -161,7 +161,11 @@ func (d *Device) boot() {
 // open makes the replica from what is on the disk, and reports whether that could be done.
 func (d *Device) open() bool {
 	s := d.sim
-	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: d.renew, Sign: d.sign, Verify: s.signer.verify,
+	renew := d.renew
+	if planted.Is(planted.ReissuedDot) {
+		renew = nil
+	}
+	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: renew, Sign: d.sign, Verify: s.signer.verify,
 		Log: d.disk, Limits: s.limits, Decode: s.decode, Brief: s.signer.standIn && d.number > 0})
 	if err == nil {
 		for i := range d.disk.blocks {

@@ -36,6 +36,8 @@ var plantedBugs = []struct {
 	{planted.SkippedChange, rough, "converge"},
 	{planted.CountedTwice, counters, ""},
 	{planted.ShownEarly, rough, "watchers"},
+	{planted.ReissuedDot, backups, "forks"},
+	{planted.DigestIgnoresHash, twoFaces, "converge"},
 }
 
 // rough is a network that loses, doubles and delays, with devices that come and go.
@@ -86,6 +88,31 @@ func power(seed uint64) *simulations.Scenario {
 			simulations.Event{At: at + 7*time.Second, Action: simulations.Crash{Devices: []string{"laptop-2"}, During: "merge"}})
 	}
 	return s
+}
+
+// backups is a device whose disk is replaced by an older one.
+func backups(seed uint64) *simulations.Scenario {
+	s := rough(seed)
+	s.Name = "backups"
+	s.Timeline = []simulations.Event{
+		{At: time.Minute, Action: simulations.Backup{Device: "laptop-1"}},
+		{At: 2 * time.Minute, Action: simulations.Restore{Device: "laptop-1"}},
+	}
+	return s
+}
+
+// twoFaces is a liar who tells two devices two stories while they cannot hear each other, which they do not notice, and is never seen again.
+func twoFaces(seed uint64) *simulations.Scenario {
+	return &simulations.Scenario{
+		Name: "two-faces", Seed: seed, For: time.Minute,
+		Devices: []simulations.Group{{Name: "left"}, {Name: "right"}, {Name: "liar", Leaves: simulations.Window{From: 17 * time.Second}}},
+		Timeline: []simulations.Event{
+			{At: 10 * time.Second, Action: simulations.Cut{From: []string{"left"}, To: []string{"right"}}},
+			{At: 15 * time.Second, Action: simulations.Tell{Device: "liar", Lie: simulations.Fork}},
+			{At: 22 * time.Second, Action: simulations.Heal{}},
+		},
+		Workloads: []simulations.Workload{{Ops: 6, To: 9 * time.Second}},
+	}
 }
 
 // Every bug that is planted is found within a thousand seeds, and what finds it is made so small that a person can follow it.

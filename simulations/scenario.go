@@ -312,7 +312,7 @@ type SliceKind struct{ Name, Kind string }
 type Expect struct {
 	// Within is how long honest devices may take to converge after everything healed. Default 2 minutes.
 	Within time.Duration
-	// Forks is how many forked actors honest devices must know of in the end. Negative: any number. Default 0 without liars, clones and restored backups, else any.
+	// Forks is how many forked actors honest devices must know of in the end. Negative: any number. Default 0 without liars and clones, else any.
 	Forks int
 	// Shows are values that every honest device must show at paths, as JSON.
 	Shows []Shows

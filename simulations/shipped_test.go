@@ -9,12 +9,6 @@ import (
 	"github.com/atollsync/atoll/simulations"
 )
 
-// waits names scenarios that honest devices do not yet come through.
-var waits = map[string]string{
-	"liar-who-forks":   "both branches of a fork are not merged yet",
-	"cloned-directory": "both branches of a fork are not merged yet",
-}
-
 // Every shipped scenario passes, twice with the same trace.
 func TestShipped(t *testing.T) {
 	for _, name := range simulations.ShippedNames() {
@@ -32,9 +26,6 @@ func TestShipped(t *testing.T) {
 			}
 			if devices > 100 && os.Getenv("ATOLL_FIGURES") == "" {
 				t.Skip("large: it is run with ATOLL_FIGURES=1")
-			}
-			if why := waits[name]; why != "" {
-				t.Skip(why)
 			}
 			begun := time.Now()
 			r, err := simulations.Simulate(s, simulations.Options{})
