@@ -29,7 +29,6 @@ type Device struct {
 	links  []*link
 	clock  Clock
 	jumped time.Duration // how far the clock was set since
-	actors int           // how many were handed out, to this device or a copy of it
 
 	disk   *disk
 	backup *disk

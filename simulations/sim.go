@@ -46,7 +46,6 @@ type Sim struct {
 	generators []*author
 	healing    bool
 	actors     int // handed out
-	clones     int
 
 	changes, applied, messages, bytes int
 	skipped                           int // ops that could not be made

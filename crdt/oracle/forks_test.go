@@ -60,9 +60,6 @@ func meaning(made []*told, which uint) (*oracle.Store, error) {
 	return oracle.OfForked(crdt.StoreID{}, set)
 }
 
-// history returns whatever set of changes the j-th builds on, itself included.
-func history(made []*told, j int) uint { return made[j].saw | 1<<j }
-
 // TestForkedGraphs compares the engine with the oracle on every event graph of up to 4 changes by three writers, of whom two are
 // clones of one device: they write under one actor until they see each other's, and then go on as others. Each graph's changes
 // are delivered in several orders.

@@ -72,12 +72,6 @@ func genDevices(t *rapid.T) []causal.Device {
 	return out
 }
 
-func genMessage() *rapid.Generator[replica.Message] {
-	return rapid.Custom(func(t *rapid.T) replica.Message {
-		return drawMessage(t, replica.MessageType(rapid.IntRange(int(replica.HaveType), int(replica.StatesType)).Draw(t, "type")))
-	})
-}
-
 func drawMessage(t *rapid.T, kind replica.MessageType) replica.Message {
 	switch kind {
 	case replica.HaveType:
