@@ -213,8 +213,11 @@ func (t *spanTree) owe(leaf int32, d width) {
 	}
 }
 
-// flush makes all widths true.
+// flush makes all widths true. If they are, it writes nothing, so that many may read at once.
 func (t *spanTree) flush() {
+	if len(t.dirty) == 0 {
+		return
+	}
 	for _, leaf := range t.dirty {
 		if t.leaves[leaf].dirty { // and not part of another since
 			t.handUp(leaf)
