@@ -23,6 +23,7 @@ type peer struct {
 	// What the peer has.
 	heard   bool    // its summary is known
 	known   summary // what it said it holds durably
+	count   tally   // of known
 	shared  []shared
 	offered shared                // own summary as it was last told to the peer
 	held    summary               // of this device's own actors, the furthest the peer was ever known to hold
@@ -56,6 +57,7 @@ type peer struct {
 	probed     int64
 	compared   int64     // when digests were last compared
 	comparedAt crdt.Hash // the own digest then
+	inStepAt   causal.LV // how long the graph was when the two were last in step
 	differed   crdt.Hash // the digest of the peer's delivery records when they last differed from the own
 	asked      crdt.Hash // the digest of the last Digest with Ask, while that may still be on its way
 	saidHave   int64
@@ -229,9 +231,13 @@ func (r *Replica) lacks(m *Have) bool {
 // says by a Have that nobody asked for, all of it is, but not time and again: a Have that was doubled, or that crossed
 // what it asks for, must not double the traffic.
 func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
+	if own := r.summary(); own.digest == digest && !r.self.held && r.self.contested == 0 {
+		r.hearSame(p, own)
+		return
+	}
 	p.heard = true
 	before := p.known
-	p.known, p.apart = tips, nil
+	p.known, p.apart, p.count, p.inStepAt = tips, nil, tally{}, -1
 	r.meetSelf(p, tips)
 	if r.self.contested == 0 {
 		r.release()
@@ -239,6 +245,7 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	for i := range tips {
 		r.checkTip(p, tips[i])
 		r.hold(p, tips[i])
+		r.tally(p, 0, tips[i])
 	}
 	for a := range p.apart {
 		// Where a tip lies that is not held cannot be told: what was known of the actor before still holds, or is sent again.
@@ -268,6 +275,24 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	if own := r.summary(); own.digest == digest {
 		r.agree(p, own)
 	}
+}
+
+// hearSame is hear of a peer that holds exactly what this replica does.
+func (r *Replica) hearSame(p *peer, own shared) {
+	p.heard, p.apart = true, nil
+	if !slices.Equal(p.known, own.tips) {
+		p.known = slices.Clone(own.tips)
+	}
+	p.count = tally{ops: uint64(r.graph.Len()), lost: r.graph.Forked()}
+	for i := range own.tips {
+		r.hold(p, own.tips[i])
+	}
+	if len(p.inFlight) > 0 {
+		p.progress, p.retry = r.now, r.limits.RetryInterval
+	}
+	p.inFlight, p.unacked, p.restarted = p.inFlight[:0], 0, r.now
+	p.todo, p.horizon = nil, r.sealed
+	r.agree(p, own)
 }
 
 // requeue works out anew what p lacks and is not on its way. What is not sealed stays above the horizon: it may be
@@ -307,7 +332,7 @@ func (r *Replica) stepDigest(p *peer, m *Digest) {
 		if p.have == greeting {
 			p.have, p.acked = noHave, r.graph.Len()
 		}
-		r.hear(p, slices.Clone(own.tips), own.digest, false)
+		r.hear(p, own.tips, own.digest, false)
 	case m.Digest == p.offered.digest:
 		// The peer has just what this replica had a moment ago.
 		r.hear(p, slices.Clone(p.offered.tips), m.Digest, false)
@@ -368,6 +393,7 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 	r.hold(p, t)
 	if p.apart[t.Actor] || len(r.graph.Branches(t.Actor)) > 1 {
 		r.join(&p.known, t)
+		p.count.lost = true
 		r.requeue(p)
 		return
 	}
@@ -375,6 +401,7 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 		return
 	}
 	p.known.set(t)
+	r.tally(p, old, t)
 	if len(p.todo) == 0 {
 		return
 	}
@@ -412,8 +439,12 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 		if a.Device == p.device && !p.apart[a] && !r.graph.IsForked(run.Actor) {
 			// It came from the peer at first, whichever way it took here. Should the peer have lost it, its next
 			// summary will say so.
-			if h, ok := r.chains.HashAt(causal.Dot{Actor: a, Seq: end}); ok && p.known.seq(a) < end {
-				p.known.set(crdt.Tip{Actor: a, Seq: end, Hash: h})
+			if h, ok := r.chains.HashAt(causal.Dot{Actor: a, Seq: end}); ok {
+				if old := p.known.seq(a); old < end {
+					t := crdt.Tip{Actor: a, Seq: end, Hash: h}
+					p.known.set(t)
+					r.tally(p, old, t)
+				}
 			}
 			return true
 		}
@@ -456,7 +487,7 @@ func (r *Replica) tickPeer(p *peer) {
 	if at, ok := r.statesAt(p); ok && r.now >= at {
 		p.sayStates = true
 	}
-	if p.unsaved && r.now-p.savedAt >= r.limits.SettleInterval {
+	if p.unsaved && r.now >= r.saveAt(p) {
 		r.savePeer(p)
 	}
 }
@@ -482,8 +513,10 @@ func (r *Replica) comparisonDue(p *peer) bool {
 		return since >= 3*r.limits.DigestInterval
 	case since >= r.digestInterval(p):
 		return true
-	case since >= r.limits.DigestInterval || min(since, r.now-r.grownAt) >= r.limits.SettleInterval:
-		return p.comparedAt != r.summary().digest
+	}
+	pace := r.pace(p)
+	if since >= pace*r.limits.DigestInterval || min(since, r.now-r.grownAt) >= pace*r.limits.SettleInterval {
+		return p.comparedAt != r.Digest()
 	}
 	return false
 }
@@ -492,5 +525,5 @@ func (r *Replica) comparisonDue(p *peer) bool {
 // last change was, the longer. A phone in a store where nobody writes is left to sleep.
 func (r *Replica) digestInterval(p *peer) int64 {
 	quiet := p.compared - max(r.grownAt, p.since, r.records.changed)
-	return min(max(quiet/3, r.limits.DigestInterval), r.limits.MaxDigestInterval)
+	return min(max(quiet/3, r.pace(p)*r.limits.DigestInterval), r.limits.MaxDigestInterval)
 }

@@ -61,7 +61,7 @@ func (r *Replica) peerTick(p *peer) int64 {
 		at = min(at, r.probeAt(p))
 	}
 	if p.unsaved {
-		at = min(at, p.savedAt+r.limits.SettleInterval)
+		at = min(at, r.saveAt(p))
 	}
 	if t, ok := r.statesAt(p); ok {
 		at = min(at, t)
@@ -79,7 +79,8 @@ func (r *Replica) comparisonAt(p *peer) int64 {
 	case r.own.valid && r.own.lv == r.graph.Len() && p.comparedAt == r.own.digest:
 		return p.compared + r.digestInterval(p)
 	}
-	return min(max(p.compared, r.grownAt)+r.limits.SettleInterval, p.compared+r.limits.DigestInterval)
+	pace := r.pace(p)
+	return min(max(p.compared, r.grownAt)+pace*r.limits.SettleInterval, p.compared+min(pace*r.limits.DigestInterval, r.digestInterval(p)))
 }
 
 // PendingBytes returns how many bytes of batches wait for what they build on.

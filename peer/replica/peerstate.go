@@ -17,6 +17,11 @@ import (
 // peerStateVersion is the first number of a peer's state.
 const peerStateVersion = 1
 
+// saveAt returns when what is to be remembered of p is kept next if it has changed: the more seldom the larger it is.
+func (r *Replica) saveAt(p *peer) int64 {
+	return p.savedAt + r.limits.SettleInterval*int64(1+len(r.graph.Actors())/16)
+}
+
 // savePeer asks for what is to be remembered of p to be kept.
 func (r *Replica) savePeer(p *peer) {
 	if !p.unsaved {

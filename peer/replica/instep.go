@@ -1,0 +1,71 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// A digest costs a look at every actor, and in a store where many write there is hardly a second without a change. But two peers who get
+// each other's changes and acknowledgements know without asking that they hold the same. A replica counts what a peer is known to
+// hold, so that this is told at the price of comparing two numbers: as long as no log is forked and nothing is known to be held there
+// and not here, one set of changes is part of the other, and they are equal if as large.
+
+// tally counts what a peer is known to hold.
+type tally struct {
+	ops   uint64
+	ahead []causal.Actor // the peer was heard to hold more of their logs than was held here
+	lost  bool           // what is known cannot be counted like that
+}
+
+// tally counts t, which took the place of a tip with seq old in what p is known to hold.
+func (r *Replica) tally(p *peer, old causal.Seq, t crdt.Tip) {
+	p.count.ops += uint64(t.Seq - old)
+	if t.Seq > r.graph.Last(t.Actor) {
+		p.inStepAt = -1
+		if !slices.Contains(p.count.ahead, t.Actor) {
+			p.count.ahead = append(p.count.ahead, t.Actor)
+		}
+	}
+}
+
+// inStep reports whether p is known to hold exactly what this replica does. That it is not does not mean that it does not.
+func (r *Replica) inStep(p *peer) bool {
+	n := r.graph.Len()
+	if p.inStepAt == n && n > 0 {
+		return true
+	}
+	c := &p.count
+	if c.lost || len(p.apart) > 0 || r.graph.Forked() || r.self.held {
+		return false
+	}
+	c.ahead = slices.DeleteFunc(c.ahead, func(a causal.Actor) bool {
+		t := p.known.of(a)
+		if len(t) == 1 && t[0].Seq > r.graph.Last(a) {
+			return false
+		}
+		for i := range t {
+			r.checkTip(p, t[i])
+		}
+		return true
+	})
+	if len(c.ahead) > 0 || len(p.apart) > 0 || c.ops != uint64(n) {
+		return false
+	}
+	p.inStepAt = n
+	return true
+}
+
+// pairsPerPace is how many pairs of actors there are in a store for each step in which digests with peers in step are compared more seldom.
+const pairsPerPace = 256
+
+// pace returns how many times longer than otherwise to wait before digests are compared with p: 1 unless it is in step, and there are many
+// actors.
+func (r *Replica) pace(p *peer) int64 {
+	n := len(r.graph.Actors())
+	if n*n < pairsPerPace || !r.inStep(p) {
+		return 1
+	}
+	return min(int64(1+n*n/pairsPerPace), max(1, r.limits.MaxDigestInterval/r.limits.DigestInterval))
+}
