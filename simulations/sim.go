@@ -86,6 +86,7 @@ func New(sc *Scenario) (*Sim, error) {
 		// Every device's record comes to every device and names every actor: what they cost grows with the cube of the devices, and
 		// nothing here asks who holds what.
 		s.limits.RecordInterval = time.Hour.Milliseconds()
+		s.limits.StateInterval = time.Hour.Milliseconds() // the states are compared here, too
 	}
 	s.wire()
 	var errs []error

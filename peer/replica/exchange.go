@@ -58,6 +58,8 @@ type peer struct {
 	compared   int64     // when digests were last compared
 	comparedAt crdt.Hash // the own digest then
 	inStepAt   causal.LV // how long the graph was when the two were last in step
+	outSince   int64     // since which tick they are not, -1: they are
+	busySince  int64     // since which tick changes are on their way to it, -1: they are not
 	differed   crdt.Hash // the digest of the peer's delivery records when they last differed from the own
 	asked      crdt.Hash // the digest of the last Digest with Ask, while that may still be on its way
 	saidHave   int64
@@ -125,7 +127,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		device: device, connected: true, since: r.now, seen: r.seen,
 		shared: p.shared, offered: p.offered, held: p.held, unsaved: p.unsaved, savedAt: p.savedAt,
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
-		compared: r.now, restarted: r.now - r.limits.RetryInterval,
+		compared: r.now, restarted: r.now - r.limits.RetryInterval, busySince: -1, outSince: -1,
 		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
 		liar: p.liar, idle: p.idle,
 	}
@@ -179,7 +181,7 @@ func (r *Replica) stepHave(p *peer, m *Have) error {
 	if len(tips) > MaxTips {
 		return r.refuse(p.device, OverLimit, fmt.Errorf("replica: a summary of %d actors", len(tips)))
 	}
-	if tips.digest(r.cfg.Store) != m.Digest {
+	if same := m.Base == m.Digest && len(m.Tips) == 0; !same && tips.digest(r.cfg.Store) != m.Digest {
 		return r.refuse(p.device, WrongSummary, fmt.Errorf("replica: the summary does not have digest %s", m.Digest))
 	}
 	// Nothing below can fail.
@@ -332,7 +334,7 @@ func (r *Replica) stepDigest(p *peer, m *Digest) {
 		if p.have == greeting {
 			p.have, p.acked = noHave, r.graph.Len()
 		}
-		r.hear(p, own.tips, own.digest, false)
+		r.hear(p, slices.Clone(own.tips), own.digest, false)
 	case m.Digest == p.offered.digest:
 		// The peer has just what this replica had a moment ago.
 		r.hear(p, slices.Clone(p.offered.tips), m.Digest, false)
@@ -480,6 +482,16 @@ func (r *Replica) tickPeer(p *peer) {
 		p.probed = r.now
 		p.askDigest = true
 	}
+	if !r.busyWith(p) {
+		p.busySince = -1
+	} else if p.busySince < 0 {
+		p.busySince = r.now
+	}
+	if r.inStep(p) {
+		p.outSince = -1
+	} else if p.outSince < 0 {
+		p.outSince = r.now
+	}
 	if r.comparisonDue(p) {
 		p.compared, p.comparedAt = r.now, r.summary().digest
 		p.askDigest = true
@@ -502,6 +514,11 @@ func (r *Replica) busyWith(p *peer) bool {
 	return len(p.inFlight)+len(p.todo) > 0 || p.horizon < r.graph.Len()
 }
 
+// busyAt returns when to compare digests with p although changes are on their way to it.
+func (r *Replica) busyAt(p *peer) int64 {
+	return max(p.compared, p.busySince) + 3*r.limits.DigestInterval
+}
+
 // comparisonDue reports whether to compare digests with p: soon after things have settled, and then now and
 // then. While changes are on their way to p it would only say so; but it is not put off for ever.
 func (r *Replica) comparisonDue(p *peer) bool {
@@ -510,12 +527,12 @@ func (r *Replica) comparisonDue(p *peer) bool {
 	case !p.heard:
 		return false
 	case r.busyWith(p):
-		return since >= 3*r.limits.DigestInterval
+		return r.now >= r.busyAt(p)
 	case since >= r.digestInterval(p):
 		return true
 	}
 	pace := r.pace(p)
-	if since >= pace*r.limits.DigestInterval || min(since, r.now-r.grownAt) >= pace*r.limits.SettleInterval {
+	if since >= pace*r.limits.DigestInterval || pace == 1 && min(since, r.now-r.grownAt) >= r.limits.SettleInterval {
 		return p.comparedAt != r.Digest()
 	}
 	return false

@@ -57,15 +57,23 @@ func (r *Replica) inStep(p *peer) bool {
 	return true
 }
 
-// pairsPerPace is how many pairs of actors there are in a store for each step in which digests with peers in step are compared more seldom.
+// pairsPerPace is how many pairs of actors there are in a store for each step of stretch.
 const pairsPerPace = 256
 
 // pace returns how many times longer than otherwise to wait before digests are compared with p: 1 unless it is in step, and there are many
 // actors.
 func (r *Replica) pace(p *peer) int64 {
-	n := len(r.graph.Actors())
-	if n*n < pairsPerPace || !r.inStep(p) {
-		return 1
+	if s := r.stretch(); s > 1 && (r.inStep(p) || p.outSince < 0 || r.now-p.outSince < outOfStep) {
+		return s
 	}
-	return min(int64(1+n*n/pairsPerPace), max(1, r.limits.MaxDigestInterval/r.limits.DigestInterval))
+	return 1
+}
+
+// outOfStep is how long a peer must have been out of step to be taken to be: what it lacks, or has been heard to hold, is mostly on its way.
+const outOfStep = 3_000
+
+// stretch returns how many times longer than in a small store to wait between two of what costs more the more actors there are.
+func (r *Replica) stretch() int64 {
+	n := int64(len(r.graph.Actors()))
+	return min(1+n*n/pairsPerPace, max(1, r.limits.MaxDigestInterval/r.limits.DigestInterval))
 }

@@ -47,7 +47,7 @@ func (r *Replica) NextTick() int64 {
 
 // peerTick returns when Tick has something to do for a connected peer; r.now or earlier means that it has now.
 func (r *Replica) peerTick(p *peer) int64 {
-	if p.sayAck || p.sayRecords || r.ackDue(p) || r.recordsDue(p) || len(p.gap) > 0 {
+	if p.sayAck || p.sayRecords || r.ackDue(p) || r.recordsDue(p) || len(p.gap) > 0 || r.busyWith(p) != (p.busySince >= 0) || r.inStep(p) != (p.outSince < 0) {
 		return r.now
 	}
 	at := int64(math.MaxInt64)
@@ -75,12 +75,19 @@ func (r *Replica) comparisonAt(p *peer) int64 {
 	case !p.heard:
 		return math.MaxInt64
 	case r.busyWith(p):
-		return p.compared + 3*r.limits.DigestInterval
-	case r.own.valid && r.own.lv == r.graph.Len() && p.comparedAt == r.own.digest:
+		return r.busyAt(p)
+	case r.own.valid && r.own.lv == r.graph.Len() && p.comparedAt == r.own.digest && r.inStep(p):
 		return p.compared + r.digestInterval(p)
 	}
 	pace := r.pace(p)
-	return min(max(p.compared, r.grownAt)+pace*r.limits.SettleInterval, p.compared+min(pace*r.limits.DigestInterval, r.digestInterval(p)))
+	at := p.compared + min(pace*r.limits.DigestInterval, r.digestInterval(p))
+	switch {
+	case pace == 1:
+		at = min(at, max(p.compared, r.grownAt)+r.limits.SettleInterval)
+	case !r.inStep(p):
+		at = min(at, p.outSince+outOfStep)
+	}
+	return at
 }
 
 // PendingBytes returns how many bytes of batches wait for what they build on.

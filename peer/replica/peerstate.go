@@ -19,7 +19,7 @@ const peerStateVersion = 1
 
 // saveAt returns when what is to be remembered of p is kept next if it has changed: the more seldom the larger it is.
 func (r *Replica) saveAt(p *peer) int64 {
-	return p.savedAt + r.limits.SettleInterval*int64(1+len(r.graph.Actors())/16)
+	return p.savedAt + r.limits.SettleInterval*r.stretch()
 }
 
 // savePeer asks for what is to be remembered of p to be kept.
