@@ -54,6 +54,7 @@ func (op *Op) in(slice string) *Op {
 // stream applies the ops of a change one by one as they are decoded, and returns their number.
 func (ps *pass) stream(c *Change) int {
 	d := &ps.s.decoder
+	d.change = nil // c may be where another change was, see BatchDecoder.Passing
 	n := 0
 	for i := range c.Groups {
 		g := &c.Groups[i]

@@ -362,7 +362,7 @@ func (l *lines) take(c *Chains, a *Accepted) bool {
 		if at, ok := l.deps[d]; ok && at != lv {
 			return false
 		}
-		if own, ok := l.own[d.Actor]; ok && d.Seq >= l.first[d.Actor] {
+		if own, ok := l.own[d.Actor]; ok && d.Seq+1 >= l.first[d.Actor] { // the change before its first is context as well
 			if at, ok := g.LVOf(own, d.Seq); !ok || at != lv {
 				return false
 			}
@@ -372,7 +372,7 @@ func (l *lines) take(c *Chains, a *Accepted) bool {
 	if _, ok := l.own[a.Actor]; !ok && g.IsForked(ai) {
 		// What was implied before is on this branch, or ends before it.
 		for d, lv := range l.deps {
-			if at, ok := g.LVOf(ai, d.Seq); d.Actor == a.Actor && d.Seq >= a.Seq && (!ok || at != lv) {
+			if at, ok := g.LVOf(ai, d.Seq); d.Actor == a.Actor && d.Seq+1 >= a.Seq && (!ok || at != lv) {
 				return false
 			}
 		}
