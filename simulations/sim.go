@@ -86,7 +86,8 @@ func New(sc *Scenario) (*Sim, error) {
 		// Every device's record comes to every device and names every actor: what they cost grows with the cube of the devices, and
 		// nothing here asks who holds what.
 		s.limits.RecordInterval = time.Hour.Milliseconds()
-		s.limits.StateInterval = time.Hour.Milliseconds() // the states are compared here, too
+		s.limits.StateInterval = time.Hour.Milliseconds()    // the states are compared here, too
+		s.limits.RestAfter = 10 * time.Minute.Milliseconds() // so that not all of them go to rest between two changes
 	}
 	s.wire()
 	var errs []error

@@ -38,6 +38,9 @@ type Limits struct {
 	// RecordInterval is the least time between two delivery records of this device (default
 	// 1,000); it is stretched in stores of many devices and actors, where records are many and large.
 	RecordInterval int64
+	// RestAfter is how long a replica may have taken in nothing before its state and chains go to rest (default 30,000): long enough that
+	// what merging needs is not built again and again between two who write to each other.
+	RestAfter int64
 	// MaxSkew is how far ahead of the local clock a change may be before its author is listed as
 	// skewed in Status (default 60,000). No change is refused for its clock.
 	MaxSkew int64
@@ -76,6 +79,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	fill64("SettleInterval", &l.SettleInterval, 1_000)
 	fill64("StateInterval", &l.StateInterval, 15_000)
 	fill64("RecordInterval", &l.RecordInterval, 1_000)
+	fill64("RestAfter", &l.RestAfter, 30_000)
 	fill64("MaxSkew", &l.MaxSkew, 60_000)
 	l.MaxRetryInterval = max(l.MaxRetryInterval, l.RetryInterval)
 	l.MaxDigestInterval = max(l.MaxDigestInterval, l.DigestInterval)

@@ -17,7 +17,7 @@ func (r *Replica) NextTick() int64 {
 		at = min(at, r.marks[i].from)
 	}
 	if !r.rested {
-		at = min(at, r.grownAt+restAfter)
+		at = min(at, r.grownAt+r.limits.RestAfter)
 	}
 	if r.self.contested > 0 {
 		at = min(at, r.self.contested)

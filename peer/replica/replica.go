@@ -312,10 +312,6 @@ func (r *Replica) seekTips(p *peer, gap []crdt.Tip) {
 // tickStep is what a Tick takes to have passed since the last one if the clock does not tell.
 const tickStep = 100
 
-// restAfter is how long a replica may have taken in nothing before its state and chains go to rest, in ms: long enough that what
-// merging needs is not built again and again between two who write to each other.
-const restAfter = 30_000
-
 // Tick lets time pass. Call it about ten times a second while peers are connected; see NextTick for when that can be left out.
 func (r *Replica) Tick(now int64) {
 	r.clock(now)
@@ -325,7 +321,7 @@ func (r *Replica) Tick(now int64) {
 	r.ticked = r.now
 	if n := r.graph.Len(); n != r.grown {
 		r.grown, r.grownAt, r.rested = n, r.now, false
-	} else if !r.rested && r.now-r.grownAt >= restAfter {
+	} else if !r.rested && r.now-r.grownAt >= r.limits.RestAfter {
 		r.state.Rest()
 		r.chains.Rest(&r.source)
 		r.rested = true
