@@ -307,7 +307,6 @@ func (s *Sim) crash(d *Device, a Crash) {
 			s.faults.saw(faultTorn)
 			d.disk.torn = true
 		}
-		d.down = true
 		s.begin("down", d, "")
 		down := a.Down
 		if down == 0 {
@@ -333,7 +332,7 @@ func (s *Sim) restore(d *Device) {
 	s.faults.saw(faultRestore)
 	d.halt("its disk is replaced by a backup")
 	d.disk = d.backup.copy()
-	d.restored, d.suspect = true, true
+	d.suspect = true
 	s.after(time.Second, func() { s.revive(d) })
 }
 
@@ -351,8 +350,10 @@ func (s *Sim) clone(a Clone) {
 	// It is the same device to others, since it has the same key: so the two are never linked to one another, and who is linked
 	// to one is linked to the other as well.
 	delete(s.devID, c.id)
-	c.id, c.sign, c.twin = d.id, d.sign, d
-	d.cloned, d.suspect, c.suspect = true, true, true
+	c.id, c.sign = d.id, d.sign
+	for _, copy := range [2]*Device{c, d} {
+		copy.cloned, copy.suspect = true, true
+	}
 	c.disk, c.joined = d.disk.copy(), true
 	s.full = append(s.full, 0)
 	if s.side != nil {
@@ -367,7 +368,7 @@ func (s *Sim) clone(a Clone) {
 	c.boot()
 }
 
-// HealAll makes everything well: who is offline comes online, who is down starts, cuts and faults of the network end.
+// healAll makes everything well: who is offline comes online, who is down starts, cuts and faults of the network end.
 func (s *Sim) healAll() {
 	s.healing = true
 	s.result.Healed = s.now

@@ -2,6 +2,7 @@ package simulations
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -78,6 +79,16 @@ func (s *Sim) fail(c check, d *Device, detail string) {
 	}
 	if c == checkPanic || c == checkRestart {
 		s.stopped = true
+	}
+}
+
+// guard makes a panic a failure, after which the run cannot go on. d is whose replica was at work, nil if that is not known.
+func (s *Sim) guard(d *Device) {
+	if p := recover(); p != nil {
+		s.fail(checkPanic, d, fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		if d != nil {
+			d.r, d.syncing = nil, false
+		}
 	}
 }
 
@@ -268,25 +279,24 @@ func headsBelow(g *causal.Graph, end causal.LV) []causal.LV {
 	return heads
 }
 
+// What a replica may keep for a peer and of what waits: the defaults of replica.Limits, said here so that they can be checked.
+const (
+	windowBytes  = 8 << 20
+	pendingBytes = 32 << 20
+)
+
 // bounded checks that no device keeps more than it may.
 func (s *Sim) bounded(d *Device) {
 	s.checks.ran(checkBounded)
 	st := d.r.Status(d.now())
-	if limit := s.pendingLimit(); st.PendingBytes > limit {
-		s.fail(checkBounded, d, fmt.Sprintf("%d bytes are pending, the limit is %d", st.PendingBytes, limit))
+	if st.PendingBytes > s.limits.PendingBytes {
+		s.fail(checkBounded, d, fmt.Sprintf("%d bytes are pending, the limit is %d", st.PendingBytes, s.limits.PendingBytes))
 	}
 	for _, p := range st.Peers {
-		if p.Unacked > 8<<20+2*crdt.TargetBatchBytes {
+		if p.Unacked > s.limits.Window+2*crdt.TargetBatchBytes { // a batch may overrun it
 			s.fail(checkBounded, d, fmt.Sprintf("%d bytes are on their way to one peer", p.Unacked))
 		}
 	}
-}
-
-func (s *Sim) pendingLimit() int {
-	if s.limits.PendingBytes > 0 {
-		return s.limits.PendingBytes
-	}
-	return 32 << 20
 }
 
 // delivered checks that whoever a device believes to hold its last change has it on disk.
@@ -297,7 +307,7 @@ func (s *Sim) delivered(d *Device) {
 	dot := d.acked[len(d.acked)-1].dot
 	for _, id := range d.r.Delivery(dot).Holders {
 		h := s.devID[id]
-		if h == nil || h.suspect || h.restored || !h.honest() {
+		if h == nil || h.suspect || !h.honest() {
 			continue // its word was true once, or never
 		}
 		s.checks.ran(checkDelivery)

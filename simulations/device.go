@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"github.com/atollsync/atoll/crdt"
@@ -48,14 +47,12 @@ type Device struct {
 	crashOn fault         // crash at the next write of this kind, or 0
 	struck  func()        // and how
 
-	twin     *Device // the device that this one is a clone of
-	suspect  bool    // its log was cloned or restored, so that what it says may be refused for good reason
-	restored bool
-	cloned   bool // there is another with the same key
+	suspect bool // its log was cloned or restored, so what it said once may be true no more
+	cloned  bool // there is another with the same key
 
-	joined, left, down bool
-	offline            int // how many things keep it off the network
-	connected          int // streams that are up
+	joined, left bool
+	offline      int // how many things keep it off the network
+	connected    int // streams that are up
 
 	refusals   map[*Device]int
 	received   int
@@ -142,7 +139,6 @@ func (d *Device) boot() {
 	if !d.open() {
 		return
 	}
-	d.down = false
 	d.life++
 	d.inbox, d.syncing, d.connected = nil, false, 0
 	d.woken = false
@@ -277,7 +273,7 @@ func (d *Device) blame(blamed []*replica.RefusedError) {
 // accuse counts an offence of a peer, and cuts it off after too many.
 func (d *Device) accuse(peer *Device, l *link, err *replica.RefusedError) {
 	s := d.sim
-	if peer.honest() && !peer.suspect {
+	if peer.honest() {
 		s.fail(checkHonest, d, fmt.Sprintf("refused what honest %s sent: %v", peer.name, err))
 	}
 	if peer.liar != nil {
@@ -328,7 +324,7 @@ func (d *Device) work() {
 				}
 			})
 		}
-		s.queue.push(happening{at: s.now + fsync, device: d, what: synced, number: uint64(d.life)})
+		s.queue.push(happening{at: s.now + fsync, device: d, what: synced, life: d.life})
 		if planted.Is(planted.AckBeforeSync) {
 			d.sendAcks()
 		}
@@ -361,7 +357,6 @@ func (d *Device) finish() {
 		// As a node does: memory is built anew from the log, and writes fail. It tries again after a while.
 		s.faults.saw(faultDiskFull)
 		d.halt("its disk is full")
-		d.down = true
 		s.span("disk full", d, 10*time.Second)
 		s.after(10*time.Second, func() { s.revive(d) })
 		return
@@ -452,8 +447,8 @@ func (d *Device) happen(h *happening) {
 		d.r.Tick(d.now())
 		d.work()
 	case synced:
-		if !d.syncing {
-			return
+		if !d.syncing || h.life != d.life {
+			return // the power was cut meanwhile
 		}
 		d.finish()
 		d.syncing = false
@@ -490,12 +485,4 @@ func (d *Device) View() *crdt.State {
 		return nil
 	}
 	return d.r.State()
-}
-
-// guard makes a panic of a replica a failure of the run.
-func (d *Device) guard() {
-	if p := recover(); p != nil {
-		d.sim.fail(checkPanic, d, fmt.Sprintf("%v\n%s", p, debug.Stack()))
-		d.r, d.syncing = nil, false
-	}
 }

@@ -201,7 +201,7 @@ func (s *Sim) connect(l *link) {
 // heard, until the other comes again.
 func (d *Device) replace(l *link) {
 	other := l.peer(d)
-	if other.twin == nil && !other.cloned {
+	if !other.cloned {
 		return
 	}
 	for _, old := range d.links {

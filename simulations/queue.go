@@ -9,7 +9,8 @@ type happening struct {
 	do     func()     // or, for what happens most:
 	parcel *parcel    // it arrives
 	device *Device    // its time to tick or to work has come
-	what   deviceWork // which of the two
+	what   deviceWork // which of these
+	life   int        // of the device, if what is no more once it was down
 }
 
 // deviceWork is what a device does when its time has come.

@@ -43,7 +43,7 @@ type Sim struct {
 	noticed    time.Duration
 	redial     time.Duration
 	above      int // connected peers above which a device gossips
-	generators []*author
+	generators []generator
 	healing    bool
 	actors     int // handed out
 
@@ -82,6 +82,7 @@ func New(sc *Scenario) (*Sim, error) {
 		}
 	}
 	s.full = make([]int, len(s.devices))
+	s.limits.Window, s.limits.PendingBytes = windowBytes, pendingBytes
 	if len(s.devices) > maxSmall {
 		// Every device's record comes to every device and names every actor: what they cost grows with the cube of the devices, and
 		// nothing here asks who holds what.
@@ -100,7 +101,7 @@ func New(sc *Scenario) (*Sim, error) {
 			errs = append(errs, fmt.Errorf("simulations: %sworkload: %w", where(sc.Workloads[i].Line), err))
 			continue
 		}
-		s.generators = append(s.generators, &author{generator: g, of: &sc.Workloads[i]})
+		s.generators = append(s.generators, g)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -200,12 +201,13 @@ func (s *Sim) Step() bool {
 	s.now = h.at
 	switch {
 	case h.parcel != nil:
-		defer h.parcel.to.guard()
+		defer s.guard(h.parcel.to)
 		s.arrive(h.parcel)
 	case h.device != nil:
-		defer h.device.guard()
+		defer s.guard(h.device)
 		h.device.happen(&h)
 	default:
+		defer s.guard(nil)
 		h.do()
 	}
 	return true
@@ -257,8 +259,8 @@ func (s *Sim) schedule() {
 			}
 		}
 	}
-	for _, w := range s.generators {
-		s.scheduleOp(w)
+	for _, g := range s.generators {
+		s.scheduleOp(g)
 	}
 	s.askLink(sc.Network.Link)
 	for _, x := range sc.Network.Links {
@@ -367,21 +369,15 @@ func (s *Sim) revive(d *Device) {
 	}
 }
 
-// author is a workload under way.
-type author struct {
-	generator generator
-	of        *Workload
-}
-
 // scheduleOp plans the next op of a workload.
-func (s *Sim) scheduleOp(w *author) {
-	at, number, ok := w.generator.next()
+func (s *Sim) scheduleOp(g generator) {
+	at, number, ok := g.next()
 	if !ok || at > s.scenario.For {
 		return
 	}
 	s.at(at, func() {
 		if d := s.devices[number]; d.r != nil && !s.healing {
-			op, err := w.generator.op(d, d.rng)
+			op, err := g.op(d, d.rng)
 			switch {
 			case err == nil && (op.do != nil || op.undo):
 				s.do(d, op)
@@ -389,7 +385,7 @@ func (s *Sim) scheduleOp(w *author) {
 				s.skipped++
 			}
 		}
-		s.scheduleOp(w)
+		s.scheduleOp(g)
 	})
 }
 
@@ -431,6 +427,12 @@ func (s *Sim) byID(d *Device, id causal.Device) *link {
 		}
 	}
 	return l
+}
+
+// size returns how many bytes a message takes on the wire.
+func (s *Sim) size(m replica.Message) int {
+	s.scratch = m.AppendTo(s.scratch[:0])
+	return len(s.scratch)
 }
 
 // travels reports whether a message goes the long way, encoded and decoded: always in small runs with real signatures, and a part of them in others.

@@ -142,6 +142,12 @@ func TestForkConverges(t *testing.T) {
 		must(w.devices[0].start())
 		clone(1, 0)
 		clone(2, 0)
+		if rapid.Bool().Draw(t, "each clone is heard alone") {
+			for i := range clones {
+				write(i)
+				meet(i, clones+i%honest, 3_000)
+			}
+		}
 		for range rapid.IntRange(4, 25).Draw(t, "steps") {
 			i := rapid.IntRange(0, clones+honest-1).Draw(t, "device")
 			other := clones + rapid.IntRange(0, honest-1).Draw(t, "with")
