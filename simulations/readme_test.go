@@ -6,24 +6,26 @@ import (
 	"testing"
 )
 
-// The first code in README.md is that of ExampleNode, which go test compiles and runs.
-func TestReadmeCodeIsTheExample(t *testing.T) {
-	readme := read(t, "../README.md")
-	_, after, ok := strings.Cut(readme, "```go\n")
-	block, _, closed := strings.Cut(after, "```")
-	if !ok || !closed {
-		t.Fatal("README.md has no block of Go code")
+// The Go code in README.md is that of tests, which go test compiles and runs.
+func TestReadmeCodeIsTested(t *testing.T) {
+	blocks := strings.Split(read(t, "../README.md"), "```go\n")[1:]
+	tests := []string{"../peer/example_test.go", "sim_test.go"}
+	if len(blocks) != len(tests) {
+		t.Fatalf("README.md has %d blocks of Go code, %d are known", len(blocks), len(tests))
 	}
-	parts := strings.Split(read(t, "../peer/example_test.go"), "\t// README\n")
-	if len(parts) != 3 {
-		t.Fatalf("example_test.go has %d marks, want 2", len(parts)-1)
-	}
-	var want strings.Builder
-	for line := range strings.Lines(parts[1]) {
-		want.WriteString(strings.TrimPrefix(line, "\t"))
-	}
-	if block != want.String() {
-		t.Errorf("README.md shows\n%s\nand peer/example_test.go has\n%s", block, want.String())
+	for i, file := range tests {
+		block, _, closed := strings.Cut(blocks[i], "```")
+		parts := strings.Split(read(t, file), "\t// README\n")
+		if !closed || len(parts) != 3 {
+			t.Fatalf("%s has %d marks, want 2", file, len(parts)-1)
+		}
+		var want strings.Builder
+		for line := range strings.Lines(parts[1]) {
+			want.WriteString(strings.TrimPrefix(line, "\t"))
+		}
+		if block != want.String() {
+			t.Errorf("README.md shows\n%s\nand %s has\n%s", block, file, want.String())
+		}
 	}
 }
 

@@ -15,20 +15,22 @@ func addTodo(what string) func(*crdt.Tx) error {
 	}
 }
 
-// What the package comment and the README promise.
+// What the README shows.
 func TestRun(t *testing.T) {
+	// README
 	simulations.Run(t, simulations.Config{Devices: 5, Seed: 1}, func(s *simulations.Sim) {
 		s.Partition([]int{0, 1}, []int{2, 3, 4})
 		if err := s.Device(0).Update(addTodo("milk")); err != nil {
 			t.Fatal(err)
 		}
-		s.For(time.Hour)
+		s.For(72 * time.Hour)
 		s.Heal()
 		s.Converged(simulations.Within(10 * time.Second))
 		if got := s.Device(4).View().JSON(); got != `{"todos":{"milk":true}}` {
-			t.Errorf("device-5 shows %s", got)
+			t.Errorf("the last device shows %s", got)
 		}
 	})
+	// README
 }
 
 // everything is a scenario with every fault that honest devices must live with.

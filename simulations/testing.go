@@ -9,6 +9,7 @@ import (
 // T is what Run needs of a *testing.T, declared here so that no program that uses this package carries the testing package.
 type T interface {
 	Helper()
+	Name() string
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Logf(format string, args ...any)
@@ -57,7 +58,7 @@ func Run(t T, c Config, fn func(s *Sim)) {
 		t.Errorf("%s%s at %v: %s", f.Check, where, f.At, f.Detail)
 	}
 	if !r.OK() {
-		t.Logf("the same again: Config.Seed = %d", sc.Seed)
+		t.Logf("the same again: go test -run '^%s$' . (Config.Seed is %d)", t.Name(), sc.Seed)
 	}
 }
 
