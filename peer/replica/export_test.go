@@ -1,4 +1,9 @@
 package replica
 
+import "github.com/atollsync/atoll/crdt/causal"
+
 // Wall returns the last time given.
 func (r *Replica) Wall() int64 { return r.wall }
+
+// InStep reports whether a peer is known to hold exactly what this replica does.
+func (r *Replica) InStep(device causal.Device) bool { return r.inStep(r.peers[device]) }

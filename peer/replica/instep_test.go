@@ -47,7 +47,14 @@ func TestInStep(t *testing.T) {
 		if w.converged() == nil {
 			t.Fatal("nothing was lost")
 		}
+		writer, other := w.devices[lost], w.devices[1-lost]
+		if writer.r.InStep(other.id) {
+			t.Error("in step with a peer that lacks a change")
+		}
 		must(w.advance(12_000))
 		must(w.converged())
+		if !writer.r.InStep(other.id) || !other.r.InStep(writer.id) {
+			t.Error("not in step with a peer that acknowledged all")
+		}
 	}
 }
