@@ -120,26 +120,26 @@ func (c *Chains) findTip(t Tip) (i int, ok bool, err error) {
 		if i, ok = c.findEnd(t.Dot()); !ok {
 			return 0, false, nil
 		}
-		err = c.hasHash(i, &t.Hash, &ok)
+		ok, err = c.hasHash(i, t.Hash)
 		return i, ok, err
 	}
 	for _, lv := range c.graph.All(t.Dot()) {
 		i := c.change(lv)
-		if ok := c.span(i).End == lv+1; ok {
-			if err := c.hasHash(i, &t.Hash, &ok); ok || err != nil {
-				return i, ok, err
-			}
+		if c.span(i).End != lv+1 {
+			continue
+		}
+		if ok, err := c.hasHash(i, t.Hash); ok || err != nil {
+			return i, ok, err
 		}
 	}
 	return 0, false, nil
 }
 
-// hasHash makes ok whether change i has a hash.
-func (c *Chains) hasHash(i int, want *Hash, ok *bool) error {
+// hasHash reports whether want is the hash of change i.
+func (c *Chains) hasHash(i int, want Hash) (bool, error) {
 	k, j := c.infos.at(i)
 	hash, err := c.hash(k, j)
-	*ok = err == nil && hash == *want
-	return err
+	return err == nil && hash == want, err
 }
 
 // before returns the index of the change before the one that starts at lv in its actor's log, and false if there is none.
