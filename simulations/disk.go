@@ -56,11 +56,11 @@ func (d *disk) len() causal.LV {
 	return d.changes[len(d.changes)-1].Span.End
 }
 
-// holds reports whether an op is in the log.
+// holds reports whether an op is in the log, on whichever branch: one branch may end before another that came later.
 func (d *disk) holds(dot causal.Dot) bool {
 	for i := len(d.changes) - 1; i >= 0; i-- {
-		if ch := d.changes[i].Change; ch.Actor == dot.Actor {
-			return ch.Seq+causal.Seq(ch.Len()) > dot.Seq
+		if ch := d.changes[i].Change; ch.Actor == dot.Actor && ch.Seq+causal.Seq(ch.Len()) > dot.Seq {
+			return true
 		}
 	}
 	return false
