@@ -11,8 +11,16 @@ import (
 // as much as one. The zero value is the empty list. Reading is safe for concurrent use, while
 // nothing edits the same Elements.
 type Elements struct {
-	tree  spanTree
-	index idIndex
+	tree    spanTree
+	index   idIndex
+	reached reached
+}
+
+// reached is where Reach found an element, 1 more than its position, until something is edited: who is about to edit it by name need not
+// look for it again. The zero value is none.
+type reached struct {
+	lv  causal.LV
+	end int
 }
 
 // Len returns the number of elements.
@@ -31,41 +39,52 @@ func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	if len(t.leaves) == 0 {
 		t.reset()
 	}
+	e.reached = reached{}
 	defer t.flush() // reading changes nothing
-	p, joins := e.gap(pos, lv)
+	p, off, joins := e.gap(pos, lv)
 	if joins {
 		t.grow(p, int32(n))
-	} else {
-		var ref int32
-		ref, p = t.insert(p, lv, n, inSeen)
-		e.index.insert(lv, ref)
+		e.joinNext(p)
+		return
 	}
-	e.joinNext(p)
+	ref := t.newSpan(span{id: lv, n: int32(n)})
+	e.index.insert(lv, ref)
+	e.put(p, off, ref)
 }
 
-// gap returns the place before position pos, for a span from lv on. If joins is true it is that of the span
-// before it, of which the new one is the continuation.
-func (e *Elements) gap(pos int, lv causal.LV) (p place, joins bool) {
+// gap returns the place before position pos, for a span from lv on: if off is above 0 that is in the span at p, after so many of its elements. If
+// joins is true it is after the span at p, of which the new one is the continuation.
+func (e *Elements) gap(pos int, lv causal.LV) (p place, off int, joins bool) {
 	t := &e.tree
 	if pos == 0 {
-		return place{t.first, 0}, false
+		return place{t.first, 0}, 0, false
 	}
-	p, off, _ := t.seekNear(pos - 1)
+	p, off, _ = t.seekNear(pos - 1)
 	s := &t.spans[t.ref(p)]
 	if off++; off < int(s.n) {
-		return e.split(p, off), false
+		return p, off, false
 	}
 	if s.end() == lv {
-		return p, true
+		return p, 0, true
 	}
-	return place{p.leaf, p.slot + 1}, false
+	return place{p.leaf, p.slot + 1}, 0, false
 }
 
-// split cuts the span at p in two at off, and returns the place of the right part.
-func (e *Elements) split(p place, off int) place {
-	ref, q := e.tree.split(p, off)
+// put puts a span that the index knows in the place that gap returned.
+func (e *Elements) put(p place, off int, ref int32) {
+	if off == 0 {
+		e.joinNext(e.tree.link(p, ref, inSeen))
+		return
+	}
+	// What follows is the rest of the span that was cut here, so these two do not join.
+	right := e.tree.wedge(p, off, ref, inSeen)
+	e.index.insert(e.tree.spans[right].id, right)
+}
+
+// split cuts the span at p in two at off.
+func (e *Elements) split(p place, off int) {
+	ref, _ := e.tree.split(p, off)
 	e.index.insert(e.tree.spans[ref].id, ref)
-	return q
 }
 
 // Move takes the element at from out, 0 <= from < Len(), and puts it in so that it stands at to, 0 <= to < Len().
@@ -77,6 +96,7 @@ func (e *Elements) Move(from, to int) {
 	p, off, _ := t.seekNear(from)
 	ref := t.ref(p)
 	lv := t.spans[ref].id + causal.LV(off)
+	e.reached = reached{}
 	defer t.flush()
 	whole := t.spans[ref].n == 1
 	if whole { // A span of its own goes as it is.
@@ -92,21 +112,21 @@ func (e *Elements) Move(from, to int) {
 	} else {
 		e.pull(p, off, 1)
 	}
-	p, joins := e.gap(to, lv)
-	switch {
-	case joins:
+	p, off, joins := e.gap(to, lv)
+	if joins {
 		t.grow(p, 1)
 		if whole {
 			e.index.remove(lv)
 			t.drop(ref)
 		}
-	case whole:
-		p = t.link(p, ref, inSeen)
-	default:
-		ref, p = t.insert(p, lv, 1, inSeen)
+		e.joinNext(p)
+		return
+	}
+	if !whole {
+		ref = t.newSpan(span{id: lv, n: 1})
 		e.index.insert(lv, ref)
 	}
-	e.joinNext(p)
+	e.put(p, off, ref)
 }
 
 // pull takes n elements from off on out of the span at p. Places taken earlier are no longer valid.
@@ -148,6 +168,7 @@ func (e *Elements) Delete(pos, n int, gone []causal.Span) []causal.Span {
 		panic(fmt.Sprintf("sequence: delete %d at %d of a list of %d", n, pos, e.Len()))
 	}
 	t := &e.tree
+	e.reached = reached{}
 	defer t.flush()
 	first := len(gone)
 	left := none // the span that may join what comes after those deleted
@@ -184,7 +205,9 @@ func (e *Elements) At(pos int) causal.LV {
 func (e *Elements) Reach(pos int) causal.LV {
 	e.expect(pos)
 	p, off, _ := e.tree.seekNear(pos)
-	return e.tree.spans[e.tree.ref(p)].id + causal.LV(off)
+	lv := e.tree.spans[e.tree.ref(p)].id + causal.LV(off)
+	e.reached = reached{lv, pos + 1}
+	return lv
 }
 
 // expect panics unless there is an element at pos.
@@ -196,6 +219,9 @@ func (e *Elements) expect(pos int) {
 
 // Index returns the position of lv, and false if lv is no element of e.
 func (e *Elements) Index(lv causal.LV) (int, bool) {
+	if e.reached.end > 0 && e.reached.lv == lv {
+		return e.reached.end - 1, true
+	}
 	t := &e.tree
 	ref, ok := e.index.floor(lv)
 	if !ok || lv >= t.spans[ref].end() {

@@ -78,6 +78,9 @@ func (m *listModel) check(t rapid.TB) {
 		if got := m.elems.At(pos); got != lv {
 			t.Fatalf("element %d is %d, want %d", pos, got, lv)
 		}
+		if got := m.elems.Reach(pos); got != lv {
+			t.Fatalf("element %d is reached at %d, want %d", pos, got, lv)
+		}
 		if got, ok := m.elems.Index(lv); !ok || got != pos {
 			t.Fatalf("%d is at %d, %v, want %d", lv, got, ok, pos)
 		}

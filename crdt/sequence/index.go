@@ -1,125 +1,170 @@
 package sequence
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// chunkCap is the number of keys of a full chunk, chosen by measurement: of the numbers around it that with which a chunk
-// fills a size of the allocator.
-const chunkCap = 84
-
-// idIndex maps the first id of each span to its ref, in order of ids: a list of
-// sorted chunks. Ids mostly come in ascending order, and then adding one is an append.
+// idIndex maps the first id of each span to its ref: a tree whose nodes branch by six bits of an id each. Ids
+// are not below 0. The zero value is empty.
 //
-// Invariant: no chunk is empty; firsts[i] is chunks[i]'s first key.
+// Invariant: no node is empty, and all leaves are at one depth; the range of the root begins at 0.
 type idIndex struct {
-	firsts []causal.LV
-	chunks []*idChunk
+	nodes  []idNode
+	free   []int32 // nodes
+	root   int32
+	height uint // levels above the leaves
+	len    int  // of ids
 }
 
-type idChunk struct {
-	n    int
-	keys [chunkCap]causal.LV
-	refs [chunkCap]int32
+// idNode is what lies within a range of ids: it has a bit for each of its 64 parts that holds anything, and keeps what those hold in
+// order, which are refs in a leaf and nodes above.
+type idNode struct {
+	has  uint64
+	kids []int32
 }
 
-// chunk returns the number of the chunk that holds the greatest key not above id, -1 if
-// all keys are above it.
-func (x *idIndex) chunk(id causal.LV) int {
-	n := len(x.firsts)
-	if n == 0 || id < x.firsts[0] {
-		return -1
+const (
+	idBits = 6
+	idMask = 1<<idBits - 1
+)
+
+// idLevels is how many levels the tree has for the greatest of ids.
+const idLevels = (63 + idBits - 1) / idBits
+
+// part returns in which part of a node at a level an id lies.
+func part(id causal.LV, level uint) uint { return uint(id>>(idBits*level)) & idMask }
+
+// rank returns how many parts before part i of n hold anything, and whether that does.
+func (n *idNode) rank(i uint) (int, bool) {
+	return bits.OnesCount64(n.has & (1<<i - 1)), n.has>>i&1 != 0
+}
+
+// put adds a kid as part i, the rank of which is given.
+func (n *idNode) put(i uint, rank int, kid int32) {
+	n.has |= 1 << i
+	if len(n.kids) == cap(n.kids) {
+		n.kids = slices.Grow(n.kids, max(2, min(3*len(n.kids), 1<<idBits-len(n.kids))))
 	}
-	if x.firsts[n-1] <= id {
-		return n - 1
-	}
-	return below(x.firsts, id)
+	n.kids = slices.Insert(n.kids, rank, kid)
 }
 
-// slot returns the slot of the greatest key not above id.
-func (c *idChunk) slot(id causal.LV) int {
-	if n := c.n; c.keys[n-1] <= id {
-		return n - 1
-	}
-	return below(c.keys[:c.n], id)
+// drop takes out part i, the rank of which is given.
+func (n *idNode) drop(i uint, rank int) {
+	n.has &^= 1 << i
+	n.kids = slices.Delete(n.kids, rank, rank+1)
 }
 
-// below returns the index of the greatest key not above id, which the first one is not. Keys are not below 0. It
-// halves without a branch, of which every other one would be guessed wrong.
-func below(keys []causal.LV, id causal.LV) int {
-	lo := 0
-	for n := len(keys); n > 1; { // keys[lo] <= id < keys[lo+n]
-		half := n >> 1
-		lo += half & int((keys[lo+half]-id-1)>>63)
-		n -= half
-	}
-	return lo
-}
+// covers reports whether id is in the range of the root.
+func (x *idIndex) covers(id causal.LV) bool { return id>>(idBits*(x.height+1)) == 0 }
 
-// floor returns the ref with the greatest key not above id.
+// floor returns the ref with the greatest id not above the given one.
 func (x *idIndex) floor(id causal.LV) (int32, bool) {
-	i := x.chunk(id)
-	if i < 0 {
+	if x.len == 0 || id < 0 {
 		return none, false
 	}
-	c := x.chunks[i]
-	return c.refs[c.slot(id)], true
+	at, level := x.root, x.height
+	if !x.covers(id) {
+		return x.last(at, level), true
+	}
+	lower, from := none, uint(0) // the last kid met that is before id, and its level
+	for {
+		n := &x.nodes[at]
+		rank, ok := n.rank(part(id, level))
+		if level == 0 && ok {
+			return n.kids[rank], true
+		}
+		if rank > 0 {
+			lower, from = n.kids[rank-1], level
+		}
+		if !ok {
+			break
+		}
+		at = n.kids[rank]
+		level--
+	}
+	if lower == none || from == 0 {
+		return lower, lower != none
+	}
+	return x.last(lower, from-1), true
 }
 
-// insert adds a key that x does not hold.
+// last returns the last ref below a node at a level.
+func (x *idIndex) last(at int32, level uint) int32 {
+	for ; ; level-- {
+		kids := x.nodes[at].kids
+		at = kids[len(kids)-1]
+		if level == 0 {
+			return at
+		}
+	}
+}
+
+// insert adds an id that x does not hold.
 func (x *idIndex) insert(id causal.LV, ref int32) {
-	i := x.chunk(id)
-	if i < 0 {
-		if len(x.chunks) == 0 {
-			c := &idChunk{n: 1}
-			c.keys[0], c.refs[0] = id, ref
-			x.firsts, x.chunks = append(x.firsts, id), append(x.chunks, c)
+	if x.len == 0 {
+		*x = idIndex{nodes: x.nodes[:0], free: x.free[:0]}
+		for !x.covers(id) {
+			x.height++
+		}
+		x.root = x.newNode()
+	}
+	x.len++
+	for !x.covers(id) {
+		up := x.newNode()
+		x.nodes[up].put(0, 0, x.root)
+		x.root = up
+		x.height++
+	}
+	at := x.root
+	for level := x.height; level > 0; level-- {
+		i := part(id, level)
+		rank, ok := x.nodes[at].rank(i)
+		if !ok {
+			kid := x.newNode()
+			x.nodes[at].put(i, rank, kid)
+		}
+		at = x.nodes[at].kids[rank]
+	}
+	n := &x.nodes[at]
+	i := part(id, 0)
+	rank, _ := n.rank(i)
+	n.put(i, rank, ref)
+}
+
+// remove takes out an id that x holds.
+func (x *idIndex) remove(id causal.LV) {
+	var path [idLevels]int32
+	at := x.root
+	for level := x.height; level > 0; level-- {
+		path[level] = at
+		n := &x.nodes[at]
+		rank, _ := n.rank(part(id, level))
+		at = n.kids[rank]
+	}
+	path[0] = at
+	x.len--
+	for level := uint(0); level <= x.height; level++ {
+		n := &x.nodes[path[level]]
+		i := part(id, level)
+		rank, _ := n.rank(i)
+		n.drop(i, rank)
+		if n.has != 0 {
 			return
 		}
-		i = 0
-		x.firsts[0] = id
+		x.free = append(x.free, path[level])
 	}
-	c := x.chunks[i]
-	if c.n == chunkCap {
-		keep := chunkCap / 2
-		if i == len(x.chunks)-1 && id > c.keys[c.n-1] {
-			keep = chunkCap - 1
-		}
-		right := &idChunk{n: chunkCap - keep}
-		copy(right.keys[:], c.keys[keep:])
-		copy(right.refs[:], c.refs[keep:])
-		c.n = keep
-		x.firsts = slices.Insert(x.firsts, i+1, right.keys[0])
-		x.chunks = slices.Insert(x.chunks, i+1, right)
-		if id > right.keys[0] {
-			c = right
-		}
-	}
-	at := 0
-	if id > c.keys[0] {
-		at = c.slot(id) + 1
-	}
-	copy(c.keys[at+1:], c.keys[at:c.n])
-	copy(c.refs[at+1:], c.refs[at:c.n])
-	c.keys[at], c.refs[at] = id, ref
-	c.n++
 }
 
-// remove takes out a key that x holds.
-func (x *idIndex) remove(id causal.LV) {
-	i := x.chunk(id)
-	c := x.chunks[i]
-	at := c.slot(id)
-	copy(c.keys[at:], c.keys[at+1:c.n])
-	copy(c.refs[at:], c.refs[at+1:c.n])
-	c.n--
-	switch {
-	case c.n == 0:
-		x.firsts = slices.Delete(x.firsts, i, i+1)
-		x.chunks = slices.Delete(x.chunks, i, i+1)
-	case at == 0:
-		x.firsts[i] = c.keys[0]
+// newNode returns a node without kids.
+func (x *idIndex) newNode() int32 {
+	if n := len(x.free); n > 0 {
+		at := x.free[n-1]
+		x.free = x.free[:n-1]
+		return at
 	}
+	x.nodes = append(roomy(x.nodes), idNode{})
+	return int32(len(x.nodes) - 1)
 }

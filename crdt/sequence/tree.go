@@ -285,6 +285,29 @@ func (t *spanTree) split(p place, off int) (int32, place) {
 	return ref, q
 }
 
+// wedge cuts the span at p in two at off, as split does, and puts a span that t has, but not in its place, between the two, as link does.
+// It returns the right part. Places taken earlier are no longer valid.
+func (t *spanTree) wedge(p place, off int, ref int32, c counts) (right int32) {
+	if t.leaves[p.leaf].n+2 > leafCap {
+		right, q := t.split(p, off)
+		t.link(q, ref, c)
+		return right
+	}
+	l := &t.leaves[p.leaf]
+	s := &t.spans[l.refs[p.slot]]
+	rest := span{id: s.id + causal.LV(off), n: s.n - int32(off), where: whereIn(p.leaf, p.slot+2)}
+	s.n, l.ns[p.slot] = int32(off), int32(off)
+	right = t.newSpan(rest)
+	l.shift(p.slot+1, p.slot+3)
+	l.n += 2
+	l.set(p.slot+2, right, rest.n, l.in[p.slot])
+	s = &t.spans[ref]
+	s.where = whereIn(p.leaf, p.slot+1)
+	l.set(p.slot+1, ref, s.n, c)
+	t.owe(p.leaf, c.width(s.n))
+	return right
+}
+
 // remove takes the span at p out. Places taken earlier are no longer valid.
 func (t *spanTree) remove(p place) {
 	ref := t.ref(p)

@@ -19,6 +19,11 @@ func (l *spanLeaf) shift(from, to int) {
 	copy(l.in[to:], l.in[from:l.n])
 }
 
+// set makes a slot that of a span of n elements.
+func (l *spanLeaf) set(slot int, ref, n int32, c counts) {
+	l.refs[slot], l.ns[slot], l.in[slot] = ref, n, c
+}
+
 // open makes room at p and puts ref there, and leaves all widths as they are.
 func (t *spanTree) open(p place, ref int32, c counts) place {
 	if t.leaves[p.leaf].n == leafCap {
@@ -28,7 +33,7 @@ func (t *spanTree) open(p place, ref int32, c counts) place {
 	if p.slot < int(l.n) {
 		l.shift(p.slot, p.slot+1)
 	}
-	l.refs[p.slot], l.ns[p.slot], l.in[p.slot] = ref, t.spans[ref].n, c
+	l.set(p.slot, ref, t.spans[ref].n, c)
 	l.n++
 	t.spans[ref].where = whereIn(p.leaf, p.slot)
 	return p

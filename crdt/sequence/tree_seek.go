@@ -22,7 +22,13 @@ const fingerReach = 4
 func (t *spanTree) seekNear(position int) (p place, off, merged int) {
 	pos := int32(position)
 	f := t.finger
-	for left := fingerReach; ; left-- {
+	left := fingerReach
+	if f.leaf != none {
+		if within := fingerReach * max(t.leaves[f.leaf].w.seen, leafCap); pos < f.seen-within || pos >= f.seen+within {
+			left = 0 // it would hardly be reached
+		}
+	}
+	for ; ; left-- {
 		if left == 0 || f.leaf == none {
 			t.flush()
 			f = t.descend(pos)
