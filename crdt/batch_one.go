@@ -66,11 +66,17 @@ func (c *Chains) batchOfOne(a *Accepted) (*Batch, error) {
 // anchorAt returns the change whose last op is lv as what a batch builds on. Its hash may have to be computed again, which fails
 // if the source does.
 func (c *Chains) anchorAt(lv causal.LV) (Anchor, error) {
-	i := c.change(lv)
-	if end := c.span(i).End; end != lv+1 {
+	k, j := c.endAt(lv)
+	hash, err := c.hash(k, j)
+	d := c.graph.Dot(lv)
+	return Anchor{Tip: Tip{Actor: d.Actor, Seq: d.Seq, Hash: hash}, Time: k.time(j)}, err
+}
+
+// endAt returns the change whose last op is lv, which a batch builds on: its chunk and its index there.
+func (c *Chains) endAt(lv causal.LV) (*infoChunk, int) {
+	k, j := c.infos.at(c.change(lv))
+	if end := k.span(j).End; end != lv+1 {
 		panic(fmt.Sprintf("crdt: batch builds on local version %d, inside a change that ends at %d", lv, end))
 	}
-	t, err := c.tipAt(i)
-	k, j := c.infos.at(i)
-	return Anchor{Tip: t, Time: k.time(j)}, err
+	return k, j
 }

@@ -182,7 +182,7 @@ func (l *liar) batch(actor causal.Actor, says string, n, without int) []byte {
 	sig := crdt.Signature{Dot: last.Dot()}
 	copy(sig.Sig[:], l.d.sign(crdt.SigningBytes(last.Hash)))
 	chains.AddSignature(sig)
-	return chains.BatchOf(made[without:]).AppendTo(nil)
+	return chains.AppendBatch(nil, made[without:])
 }
 
 // garbage returns bytes that are no message, or one that says nothing true.

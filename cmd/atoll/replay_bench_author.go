@@ -97,7 +97,7 @@ func (h *history) authorAtOnce(w *stopwatch) error {
 	if err != nil {
 		return err
 	}
-	chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+	chains.AppendBatch(nil, []crdt.Accepted{a})
 	end := state.Text(sessionSlice).String()
 	w.stop()
 	return checkText(end, h.End)

@@ -40,7 +40,7 @@ func (b benchScale) writeLargeText() (*largeHistory, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.batches = append(h.batches, r.chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil))
+		h.batches = append(h.batches, r.chains.AppendBatch(nil, []crdt.Accepted{a}))
 	}
 	return h, nil
 }

@@ -49,7 +49,7 @@ func (b benchScale) listRows() ([]measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+	base := chains.AppendBatch(nil, []crdt.Accepted{a})
 	var rows []measurement
 	for _, e := range listKinds {
 		places, want := e.rehearse(b)

@@ -138,11 +138,10 @@ func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 		if err != nil {
 			return err
 		}
-		b := r.chains.BatchOf([]crdt.Accepted{a})
-		if encode {
-			encoded[t.step] = b.AppendTo(nil)
+		if made := []crdt.Accepted{a}; encode {
+			encoded[t.step] = r.chains.AppendBatch(nil, made)
 		} else {
-			sent[t.step] = b
+			sent[t.step] = r.chains.BatchOf(made)
 		}
 	}
 	texts := make([]string, len(replicas))

@@ -51,7 +51,7 @@ func encodeBatches(chains *crdt.Chains, changes []crdt.Accepted, n int) [][]byte
 
 // appendBatch appends the batch of changes, or several if one cannot hold them.
 func appendBatch(out [][]byte, chains *crdt.Chains, changes []crdt.Accepted) [][]byte {
-	encoded := chains.BatchOf(changes).AppendTo(nil)
+	encoded := chains.AppendBatch(nil, changes)
 	if half := len(changes) / 2; half > 0 {
 		if _, err := crdt.DecodeBatch(encoded); err != nil {
 			return appendBatch(appendBatch(out, chains, changes[:half]), chains, changes[half:])

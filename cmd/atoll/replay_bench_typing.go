@@ -37,7 +37,7 @@ func typedBytes() (float64, error) {
 		}
 		typed = append(typed, a)
 	}
-	encoded := r.chains.BatchOf(typed).AppendTo(nil)
+	encoded := r.chains.AppendBatch(nil, typed)
 	copied := newBenchReplica()
 	if err := copied.receive(encoded); err != nil {
 		return 0, err

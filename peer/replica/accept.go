@@ -128,7 +128,7 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 		r.source.unstable = append(r.source.unstable, a)
 	}
 	if whole == nil {
-		whole = r.chains.BatchOf(r.source.unstable[first:]).AppendTo(nil)
+		whole = r.chains.AppendBatch(nil, r.source.unstable[first:])
 	}
 	r.addBlock(added.Span(), whole)
 	if r.graph.Forked() {

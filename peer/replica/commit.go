@@ -293,7 +293,7 @@ func (r *Replica) seal() {
 	span := causal.Span{Start: r.sealed, End: n}
 	changes := r.source.unstable
 	i, _ := slices.BinarySearchFunc(changes, r.sealed, func(a crdt.Accepted, lv causal.LV) int { return int(a.Span.Start - lv) })
-	batch := r.chains.BatchOf(changes[i:]).AppendTo(nil)
+	batch := r.chains.AppendBatch(nil, changes[i:])
 	r.addBlock(span, batch)
 	r.out.pushed = true
 	if r.gossip && !r.self.held {

@@ -233,7 +233,7 @@ func (w *rewriter) blocks(from causal.LV) (out []Block, ok bool) {
 			return true
 		}
 		w.signOwn(changes)
-		batch := w.c.BatchOf(changes).AppendTo(nil)
+		batch := w.c.AppendBatch(nil, changes)
 		out = append(out, Block{First: changes[0].Span.Start, Batch: batch})
 		return len(batch) <= crdt.MaxBatchBytes && len(changes) <= crdt.MaxBatchChanges
 	}

@@ -67,7 +67,7 @@ func (h *History) Add(n, size int) storage.Block {
 		h.Chains.AddSignature(crdt.Signature{Dot: a.Dot(), Sig: [64]byte(sig)})
 	}
 	h.Changes = append(h.Changes, made...)
-	b := storage.Block{First: first, Batch: h.Chains.BatchOf(made).AppendTo(nil)}
+	b := storage.Block{First: first, Batch: h.Chains.AppendBatch(nil, made)}
 	h.Blocks = append(h.Blocks, b)
 	return b
 }
