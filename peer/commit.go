@@ -289,6 +289,7 @@ func (s *Store) revive() {
 	rep.SetGossip(s.topic != nil)
 	for device := range s.links {
 		rep.Connect(device, now)
+		rep.SetSubscribed(device, s.topic.has(device))
 	}
 	// What this sends needs no write: nothing of it can fail again for the same reason.
 	for rep.HasReady() {

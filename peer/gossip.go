@@ -105,8 +105,10 @@ type topic struct {
 	store  *Store
 	topic  *pubsub.Topic
 	sub    *pubsub.Subscription
+	events *pubsub.TopicEventHandler
 	queue  chan replica.Message
 	cancel context.CancelFunc
+	others map[crdt.Device]bool // who is subscribed as well; under store.mu
 }
 
 // adjust opens the store's topic if the store has many peers, and closes it if they have become few.
@@ -151,12 +153,15 @@ func (g *gossip) join(s *Store) error {
 		_ = g.ps.UnregisterTopicValidator(name)
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	ctx, cancel := context.WithCancel(g.net.ctx)
-	open := &topic{gossip: g, store: s, topic: t, sub: sub, queue: make(chan replica.Message, gossipQueue), cancel: cancel}
-	if !g.net.start(func() { open.read(ctx) }) || !g.net.start(func() { open.publish(ctx) }) {
-		open.close()
-		return errShutdown
+	events, err := t.EventHandler()
+	if err != nil {
+		sub.Cancel()
+		_ = t.Close()
+		_ = g.ps.UnregisterTopicValidator(name)
+		return fmt.Errorf("watch topic: %w", err)
 	}
+	ctx, cancel := context.WithCancel(g.net.ctx)
+	open := &topic{gossip: g, store: s, topic: t, sub: sub, events: events, queue: make(chan replica.Message, gossipQueue), cancel: cancel, others: make(map[crdt.Device]bool)}
 	err = s.do(ctx, func(r *replica.Replica) error {
 		s.topic = open
 		r.SetGossip(true)
@@ -167,6 +172,10 @@ func (g *gossip) join(s *Store) error {
 		return err
 	}
 	g.net.metrics.topics.Inc()
+	if !g.net.start(func() { open.read(ctx) }) || !g.net.start(func() { open.publish(ctx) }) || !g.net.start(func() { open.watch(ctx) }) {
+		g.leave(s)
+		return errShutdown
+	}
 	g.net.log.Debug("topic opened", logStore, s.Name())
 	return nil
 }
@@ -190,11 +199,43 @@ func (g *gossip) leave(s *Store) {
 
 func (t *topic) close() {
 	t.cancel()
+	t.events.Cancel()
 	t.sub.Cancel()
 	// Either fails only if gossipsub is ending already.
 	_ = t.topic.Close()
 	_ = t.gossip.ps.UnregisterTopicValidator(t.store.keys.topic)
 }
+
+// watch tells the replica which of its peers get what is announced.
+func (t *topic) watch(ctx context.Context) {
+	for {
+		e, err := t.events.NextPeerEvent(ctx)
+		if err != nil {
+			return // the topic is closed
+		}
+		device, ok := deviceOf(e.Peer)
+		if !ok {
+			continue
+		}
+		on := e.Type == pubsub.PeerJoin
+		// A closed store has no replica that would need to know.
+		_ = t.store.do(ctx, func(r *replica.Replica) error {
+			if t.store.topic != t {
+				return nil
+			}
+			if on {
+				t.others[device] = true
+			} else {
+				delete(t.others, device)
+			}
+			r.SetSubscribed(device, on)
+			return nil
+		})
+	}
+}
+
+// has reports whether a device is subscribed to the topic. The store's lock must be held. It is false for a nil topic.
+func (t *topic) has(device crdt.Device) bool { return t != nil && t.others[device] }
 
 // announce queues messages for the topic. If too many wait, they are lost, and the streams make up for it.
 func (t *topic) announce(messages []replica.Message) {

@@ -92,6 +92,31 @@ func TestGossipWithOneThatHasNone(t *testing.T) {
 	converged(t, sa, sb)
 }
 
+// The replica is told who gets what is gossiped: others are sent it on their streams.
+func TestWhoIsSubscribed(t *testing.T) {
+	a, b, c := newDevice(t, "a", withGossip).run(), newDevice(t, "b", withGossip).run(), newDevice(t, "c").run()
+	sa := a.create("list")
+	sb, sc := b.join(sa.Ticket()), c.join(sa.Ticket())
+	has := func(d *device) bool {
+		sa.mu.RLock()
+		defer sa.mu.RUnlock()
+		return sa.topic.has(d.Device())
+	}
+	put(t, sb, "from b", 1)
+	put(t, sc, "from c", 2)
+	converged(t, sa, sb, sc)
+	eventually(t, "a knows that b is subscribed", func() bool { return has(b) })
+	if has(c) {
+		t.Error("c is said to be subscribed, and has no gossip")
+	}
+	b.SetOffline(true)
+	eventually(t, "a knows that b is gone", func() bool { return !has(b) })
+	b.SetOffline(false)
+	eventually(t, "a knows that b is back", func() bool { return has(b) })
+	put(t, sa, "from a", 3)
+	converged(t, sa, sb, sc)
+}
+
 // Few peers need no topic.
 func TestNoTopicForFewPeers(t *testing.T) {
 	gossip := func(c *Config) { c.NoGossip, c.GossipAbove = false, 1 }

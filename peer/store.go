@@ -293,6 +293,7 @@ func (s *Store) attach(ctx context.Context, l *link, digest *crdt.Hash) error {
 		s.members.Store(int32(len(s.links)))
 		now := s.node.now()
 		r.Connect(l.device, now)
+		r.SetSubscribed(l.device, s.topic.has(l.device))
 		if digest != nil { // as if the peer had said so: the Have stays unsent, if the digest still holds
 			return r.Step(l.device, &replica.Digest{Digest: *digest}, now)
 		}

@@ -51,8 +51,10 @@ type Device struct {
 	cloned  bool // there is another with the same key
 
 	joined, left bool
-	offline      int // how many things keep it off the network
-	connected    int // streams that are up
+	offline      int  // how many things keep it off the network
+	connected    int  // streams that are up
+	gossiping    bool // it is subscribed to the store's topic
+	actors       int  // that it knew of when that was decided
 
 	refusals   map[*Device]int
 	received   int
@@ -85,6 +87,7 @@ type input struct {
 	parcel     *parcel
 	connect    *Device
 	disconnect *Device
+	subscribed *Device // it was told whether that device is subscribed
 	op         func(*crdt.Tx) error
 	done       func(error) // of op
 }
@@ -141,7 +144,7 @@ func (d *Device) boot() {
 	}
 	d.life++
 	d.inbox, d.syncing, d.connected = nil, false, 0
-	d.woken = false
+	d.woken, d.gossiping, d.actors = false, false, -1
 	s.trace.note(s.now, markStart, d.number, int(d.disk.len()), d.life, func() string { return fmt.Sprintf("%s starts with %d ops", d.name, d.disk.len()) })
 	d.tickAt(s.now)
 	d.eager()
@@ -201,10 +204,10 @@ func (d *Device) rewritten(rw *replica.Rewrite) {
 		d.r = nil
 		return
 	}
-	d.r.SetGossip(s.gossips(d))
+	d.r.SetGossip(d.gossiping)
 	for _, l := range d.links {
 		if l.up {
-			d.r.Connect(l.peer(d).id, d.now())
+			d.greet(l.peer(d))
 		}
 	}
 	for _, m := range rw.Moved {

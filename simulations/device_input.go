@@ -29,6 +29,12 @@ func (d *Device) input(in input) {
 	d.work()
 }
 
+// greet connects the replica to a peer.
+func (d *Device) greet(peer *Device) {
+	d.r.Connect(peer.id, d.now())
+	d.r.SetSubscribed(peer.id, peer.gossiping)
+}
+
 // take hands one input to the replica.
 func (d *Device) take(in input) {
 	s := d.sim
@@ -36,11 +42,13 @@ func (d *Device) take(in input) {
 	case in.parcel != nil:
 		d.takeParcel(in.parcel)
 	case in.connect != nil:
-		d.r.Connect(in.connect.id, d.now())
-		d.r.SetGossip(s.gossips(d))
+		d.greet(in.connect)
+		d.subscribe()
 	case in.disconnect != nil:
 		d.r.Disconnect(in.disconnect.id)
-		d.r.SetGossip(s.gossips(d))
+		d.subscribe()
+	case in.subscribed != nil:
+		d.r.SetSubscribed(in.subscribed.id, in.subscribed.gossiping)
 	case in.op != nil:
 		dot, err := d.r.Commit(d.now(), in.op)
 		if err != nil || dot.IsZero() {
@@ -100,6 +108,9 @@ func (d *Device) takeParcel(p *parcel) {
 	grown := d.r.Chains().Len() - before
 	d.applied += grown
 	s.applied += grown
+	if d.actors != len(d.r.Chains().Graph().Actors()) {
+		d.subscribe()
+	}
 	if d.group.Slow > 0 && grown > 0 {
 		d.busy = s.now + time.Duration(grown)*d.group.Slow
 		s.faults.saw(faultSlow)

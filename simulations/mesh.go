@@ -36,7 +36,7 @@ func (s *Sim) publish(d *Device, m replica.Message) {
 // spread offers a message to d's neighbours in the mesh, but for the one it came from.
 func (s *Sim) spread(d *Device, from *Device, g *rumour) {
 	for _, l := range d.links {
-		if to := l.peer(d); l.up && to != from && (l.mesh[0] || l.mesh[1]) {
+		if to := l.peer(d); l.up && to != from && (l.mesh[0] || l.mesh[1]) && d.gossiping && to.gossiping {
 			s.send(&parcel{link: l, from: d, to: to, size: offerBytes, index: -1, gossip: g, stage: offer})
 		}
 	}
@@ -56,8 +56,39 @@ func (s *Sim) gossip(p *parcel) {
 	}
 }
 
-// remesh makes d choose neighbours until it has enough.
+// subscribe makes d gossip if it knows of many others that share the store, as a node does, and no longer if they have become few.
+func (d *Device) subscribe() {
+	s := d.sim
+	on := s.above < 0
+	d.actors = len(d.r.Chains().Graph().Actors())
+	if !on {
+		n := max(d.connected, len(d.r.Devices()))
+		on = n > s.above || d.gossiping && n > s.above/2
+	}
+	if on == d.gossiping {
+		return
+	}
+	d.gossiping = on
+	d.r.SetGossip(on)
+	for _, l := range d.links {
+		if !l.up {
+			continue
+		}
+		if !on {
+			l.mesh = [2]bool{}
+		}
+		l.peer(d).remesh()
+		l.peer(d).input(input{subscribed: d})
+		d.r.SetSubscribed(l.peer(d).id, on && l.peer(d).gossiping)
+	}
+	d.remesh()
+}
+
+// remesh makes d choose neighbours until it has enough, if it gossips.
 func (d *Device) remesh() {
+	if !d.gossiping {
+		return
+	}
 	n := 0
 	for _, l := range d.links {
 		if l.up && l.mesh[l.dir(d)] {
@@ -70,7 +101,7 @@ func (d *Device) remesh() {
 	start := d.rng.IntN(len(d.links))
 	for i := 0; i < len(d.links) && n < meshDegree; i++ {
 		l := d.links[(start+i)%len(d.links)]
-		if l.up && !l.mesh[l.dir(d)] {
+		if l.up && !l.mesh[l.dir(d)] && l.peer(d).gossiping {
 			l.mesh[l.dir(d)] = true
 			n++
 		}

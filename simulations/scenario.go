@@ -136,7 +136,7 @@ type Network struct {
 	Noticed time.Duration
 	// Redial is how long devices wait before they try again to connect. Default 1 s, doubling up to 32 s; a device that has a network again or just started does not wait.
 	Redial time.Duration
-	// GossipAbove is above how many connected peers own changes are gossiped instead of pushed. Default 8, as in a node. Negative: always.
+	// GossipAbove is above how many others, connected or known to share the store, a device gossips its changes instead of pushing them. Default 8, as in a node. Negative: always.
 	GossipAbove int
 }
 

@@ -42,7 +42,7 @@ type Sim struct {
 	full       []int // how many things fill a device's disk
 	noticed    time.Duration
 	redial     time.Duration
-	above      int // connected peers above which a device gossips
+	above      int // known devices above which one gossips
 	generators []generator
 	healing    bool
 	actors     int // handed out
@@ -408,9 +408,6 @@ func (s *Sim) do(d *Device, op Op) {
 		}
 	}})
 }
-
-// gossips reports whether a device is connected to so many that its own changes are gossiped.
-func (s *Sim) gossips(d *Device) bool { return s.above < 0 || d.connected > s.above }
 
 // byID returns the link from d to the device with an ID, nil if there is none.
 func (s *Sim) byID(d *Device, id causal.Device) *link {

@@ -306,6 +306,7 @@ func (r *Replica) addBlock(span causal.Span, batch []byte) {
 	r.out.blocks = append(r.out.blocks, Block{First: span.Start, Batch: batch})
 	r.out.cuts = append(r.out.cuts, cutting{missing: []causal.Span{span}, batch: batch})
 	r.sealed = span.End
+	r.grew()
 }
 
 // announce gossips own changes, or only their heads if they are many.

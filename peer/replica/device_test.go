@@ -191,6 +191,7 @@ func (d *device) rebuild() error {
 	}
 	for _, p := range connected {
 		d.r.Connect(p, d.now)
+		d.r.SetSubscribed(p, d.announce)
 	}
 	return nil
 }

@@ -15,14 +15,16 @@ import (
 // Invariant: while heard, every op below horizon that the peer is not known to hold is in todo, in
 // flight.
 type peer struct {
-	device    causal.Device
-	connected bool
-	since     int64  // when it was connected
-	seen      uint64 // Connects before this one
+	device     causal.Device
+	connected  bool
+	since      int64  // when it was connected
+	seen       uint64 // Connects before this one
+	subscribed bool   // to the store's topic
 
 	// What the peer has.
 	heard   bool    // its summary is known
-	known   summary // what it said it holds durably
+	known   summary // what it said it holds durably; see ownKnown
+	lent    bool    // known is not the peer's alone
 	count   tally   // of known
 	shared  []shared
 	offered shared                // own summary as it was last told to the peer
@@ -35,6 +37,7 @@ type peer struct {
 	inFlight []flight
 	unacked  int // bytes in flight
 	acked    causal.LV
+	ackedAt  int64                 // when something was last acknowledged
 	ackOf    map[causal.Actor]bool // owed whether or not they changed
 	counters map[causal.Device]uint64
 	told     uint64 // it has all delivery records as of that version of the table
@@ -82,6 +85,14 @@ type flight struct {
 	ends  []causal.LV // the last op of each of its branches
 }
 
+// ownKnown returns p.known for writing to it. Until then it may be somebody else's as well: mostly both hold the same.
+func (p *peer) ownKnown() *summary {
+	if p.lent {
+		p.known, p.lent = slices.Clone(p.known), false
+	}
+	return &p.known
+}
+
 // haveWish says whether a Have is to be sent, and how soon.
 type haveWish uint8
 
@@ -123,6 +134,9 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		r.order = slices.Insert(r.order, i, p)
 	}
 	r.seen++
+	if !p.connected || p.subscribed {
+		r.unread++
+	}
 	*p = peer{
 		device: device, connected: true, since: r.now, seen: r.seen,
 		shared: p.shared, offered: p.offered, held: p.held, unsaved: p.unsaved, savedAt: p.savedAt,
@@ -140,6 +154,9 @@ func (r *Replica) Disconnect(device causal.Device) {
 		return
 	}
 	r.savePeer(p)
+	if !p.subscribed {
+		r.unread--
+	}
 	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle}
 	r.forgetPeers()
 }
@@ -175,8 +192,6 @@ func (r *Replica) stepHave(p *peer, m *Have) error {
 			return nil
 		}
 		tips = base.with(m.Tips)
-	} else {
-		tips = slices.Clone(tips)
 	}
 	if len(tips) > MaxTips {
 		return r.refuse(p.device, OverLimit, fmt.Errorf("replica: a summary of %d actors", len(tips)))
@@ -239,7 +254,7 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	}
 	p.heard = true
 	before := p.known
-	p.known, p.apart, p.count, p.inStepAt = tips, nil, tally{}, -1
+	p.known, p.lent, p.apart, p.count, p.inStepAt = tips, true, nil, tally{}, -1
 	r.meetSelf(p, tips)
 	if r.self.contested == 0 {
 		r.release()
@@ -253,7 +268,7 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 		// Where a tip lies that is not held cannot be told: what was known of the actor before still holds, or is sent again.
 		for _, t := range before.of(a) {
 			if r.holds(t) {
-				r.join(&p.known, t)
+				r.join(p.ownKnown(), t)
 			}
 		}
 	}
@@ -282,9 +297,7 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 // hearSame is hear of a peer that holds exactly what this replica does.
 func (r *Replica) hearSame(p *peer, own shared) {
 	p.heard, p.apart = true, nil
-	if !slices.Equal(p.known, own.tips) {
-		p.known = slices.Clone(own.tips)
-	}
+	p.known, p.lent = own.tips, true
 	p.count = tally{ops: uint64(r.graph.Len()), lost: r.graph.Forked()}
 	for i := range own.tips {
 		r.hold(p, own.tips[i])
@@ -332,12 +345,13 @@ func (r *Replica) stepDigest(p *peer, m *Digest) {
 	switch {
 	case equal:
 		if p.have == greeting {
-			p.have, p.acked = noHave, r.graph.Len()
+			p.have = noHave
 		}
-		r.hear(p, slices.Clone(own.tips), own.digest, false)
+		r.hear(p, own.tips, own.digest, false)
+		p.acked, p.ackedAt = r.graph.Len(), r.now // it was told, or will be, by the same digest
 	case m.Digest == p.offered.digest:
 		// The peer has just what this replica had a moment ago.
-		r.hear(p, slices.Clone(p.offered.tips), m.Digest, false)
+		r.hear(p, p.offered.tips, m.Digest, false)
 		r.agree(p, p.offered)
 	}
 	switch {
@@ -394,7 +408,7 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 	r.checkTip(p, t)
 	r.hold(p, t)
 	if p.apart[t.Actor] || len(r.graph.Branches(t.Actor)) > 1 {
-		r.join(&p.known, t)
+		r.join(p.ownKnown(), t)
 		p.count.lost = true
 		r.requeue(p)
 		return
@@ -402,7 +416,7 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 	if t.Seq <= old {
 		return
 	}
-	p.known.set(t)
+	p.ownKnown().set(t)
 	r.tally(p, old, t)
 	if len(p.todo) == 0 {
 		return
@@ -429,45 +443,12 @@ func (r *Replica) land(p *peer) {
 	}
 }
 
-// extend queues what p is not known to hold of the ops before lv.
-func (r *Replica) extend(p *peer, lv causal.LV) {
-	if !p.connected || !p.heard || lv <= p.horizon {
-		return
-	}
-	var fresh []causal.Span
-	r.graph.Runs(causal.Span{Start: p.horizon, End: lv}, func(run causal.Run) bool {
-		a := r.graph.Actor(run.Actor)
-		end := run.Seq + causal.Seq(run.Len()) - 1
-		if a.Device == p.device && !p.apart[a] && !r.graph.IsForked(run.Actor) {
-			// It came from the peer at first, whichever way it took here. Should the peer have lost it, its next
-			// summary will say so.
-			if h, ok := r.chains.HashAt(causal.Dot{Actor: a, Seq: end}); ok {
-				if old := p.known.seq(a); old < end {
-					t := crdt.Tip{Actor: a, Seq: end, Hash: h}
-					p.known.set(t)
-					r.tally(p, old, t)
-				}
-			}
-			return true
-		}
-		if known := r.reach(p, run.Actor); known >= run.Seq {
-			if known >= end {
-				return true
-			}
-			run.Start += causal.LV(known - run.Seq + 1)
-		}
-		fresh = causal.AppendSpan(fresh, run.Span)
-		return true
-	})
-	p.horizon = lv
-	for _, s := range r.sendable(fresh) {
-		p.todo = causal.AppendSpan(p.todo, s)
-	}
-}
-
 // tickPeer looks after one connected peer as time passes.
 func (r *Replica) tickPeer(p *peer) {
-	p.sayAck = r.ackDue(p)
+	p.sayAck = false
+	if r.ackDue(p) {
+		r.tellAll(p)
+	}
 	p.sayRecords = r.recordsDue(p)
 	if slices.ContainsFunc(p.gap, func(t crdt.Tip) bool { return !r.holds(t) }) {
 		p.wantHave(false)
@@ -487,14 +468,13 @@ func (r *Replica) tickPeer(p *peer) {
 	} else if p.busySince < 0 {
 		p.busySince = r.now
 	}
-	if r.inStep(p) {
+	if r.keepsUp(p) {
 		p.outSince = -1
 	} else if p.outSince < 0 {
 		p.outSince = r.now
 	}
 	if r.comparisonDue(p) {
-		p.compared, p.comparedAt = r.now, r.summary().digest
-		p.askDigest = true
+		r.compare(p)
 	}
 	if at, ok := r.statesAt(p); ok && r.now >= at {
 		p.sayStates = true
@@ -504,14 +484,20 @@ func (r *Replica) tickPeer(p *peer) {
 	}
 }
 
+// compare asks p whether it holds the same.
+func (r *Replica) compare(p *peer) {
+	p.compared, p.comparedAt = r.now, r.summary().digest
+	p.askDigest = true
+}
+
 // probeAt returns when to ask p what it has if it does not acknowledge anything of what is in flight.
 func (r *Replica) probeAt(p *peer) int64 {
 	return max(p.progress, p.probed) + min(p.retry, r.limits.DigestInterval)
 }
 
-// busyWith reports whether changes are on their way to p, or about to be.
+// busyWith reports whether changes are on their way to p on its stream, or about to be.
 func (r *Replica) busyWith(p *peer) bool {
-	return len(p.inFlight)+len(p.todo) > 0 || p.horizon < r.graph.Len()
+	return len(p.inFlight)+len(p.todo) > 0 || p.horizon < r.graph.Len() && !r.gossips(p)
 }
 
 // busyAt returns when to compare digests with p although changes are on their way to it.

@@ -63,11 +63,18 @@ const pairsPerPace = 256
 // pace returns how many times longer than otherwise to wait before digests are compared with p: 1 unless it is in step, and there are many
 // actors.
 func (r *Replica) pace(p *peer) int64 {
-	if s := r.stretch(); s > 1 && (r.inStep(p) || p.outSince < 0 || r.now-p.outSince < outOfStep) {
+	s := r.stretch()
+	switch {
+	case r.paced(p):
+		return min(4*s, r.maxStretch()) // what is amiss is found by what is acknowledged
+	case s > 1 && (r.inStep(p) || p.outSince < 0 || r.now-p.outSince < outOfStep):
 		return s
 	}
 	return 1
 }
+
+// keepsUp reports whether p holds what this replica does, as far as can be known.
+func (r *Replica) keepsUp(p *peer) bool { return r.paced(p) || r.inStep(p) }
 
 // outOfStep is how long a peer must have been out of step to be taken to be: what it lacks, or has been heard to hold, is mostly on its way.
 const outOfStep = 3_000
@@ -75,5 +82,9 @@ const outOfStep = 3_000
 // stretch returns how many times longer than in a small store to wait between two of what costs more the more actors there are.
 func (r *Replica) stretch() int64 {
 	n := int64(len(r.graph.Actors()))
-	return min(1+n*n/pairsPerPace, max(1, r.limits.MaxDigestInterval/r.limits.DigestInterval))
+	return min(1+n*n/pairsPerPace, r.maxStretch())
+}
+
+func (r *Replica) maxStretch() int64 {
+	return max(1, r.limits.MaxDigestInterval/r.limits.DigestInterval)
 }

@@ -108,6 +108,11 @@ func (e *interaction) run(t *testing.T, d *datadriven.TestData) (string, error) 
 		for _, n := range e.names() {
 			e.devices[n].announce = true
 			e.devices[n].r.SetGossip(true)
+			for l := range e.links {
+				if l.from == n {
+					e.devices[n].r.SetSubscribed(e.devices[l.to].id, true)
+				}
+			}
 		}
 	case "commit":
 		err = e.commit(d)
@@ -259,6 +264,7 @@ func (e *interaction) connect(d *datadriven.TestData) error {
 		} else {
 			e.links[link{from, to}] = true
 			n.r.Connect(e.devices[to].id, e.now)
+			n.r.SetSubscribed(e.devices[to].id, e.devices[to].announce)
 		}
 	}
 	for _, name := range names {

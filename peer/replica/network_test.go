@@ -93,8 +93,10 @@ func (w *network) link(a, b int) error {
 	}
 	w.linked[pair(a, b)] = true
 	delete(w.silent, pair(a, b))
-	w.devices[a].r.Connect(w.devices[b].id, w.now)
-	w.devices[b].r.Connect(w.devices[a].id, w.now)
+	for _, ends := range [][2]*device{{w.devices[a], w.devices[b]}, {w.devices[b], w.devices[a]}} {
+		ends[0].r.Connect(ends[1].id, w.now)
+		ends[0].r.SetSubscribed(ends[1].id, ends[1].announce)
+	}
 	return errors.Join(w.drive(a), w.drive(b))
 }
 

@@ -9,12 +9,12 @@ import (
 // says is the same; a phone or a simulation of thousands of devices is glad of it. A device that changes its clock should tick just before.
 // It costs a look at each connected peer.
 func (r *Replica) NextTick() int64 {
-	if r.graph.Len() != r.grown || r.forwardDue() || r.records.due {
+	if r.records.due {
 		return 0
 	}
 	at := int64(math.MaxInt64)
-	for i := range r.marks {
-		at = min(at, r.marks[i].from)
+	if t, ok := r.forwardAt(); ok {
+		at = t
 	}
 	if !r.rested {
 		at = min(at, r.grownAt+r.limits.RestAfter)
@@ -47,7 +47,7 @@ func (r *Replica) NextTick() int64 {
 
 // peerTick returns when Tick has something to do for a connected peer; r.now or earlier means that it has now.
 func (r *Replica) peerTick(p *peer) int64 {
-	if p.sayAck || p.sayRecords || r.ackDue(p) || r.recordsDue(p) || len(p.gap) > 0 || r.busyWith(p) != (p.busySince >= 0) || r.inStep(p) != (p.outSince < 0) {
+	if p.sayAck || p.sayRecords || r.ackDue(p) || r.recordsDue(p) || len(p.gap) > 0 || r.busyWith(p) != (p.busySince >= 0) || r.keepsUp(p) != (p.outSince < 0) {
 		return r.now
 	}
 	at := int64(math.MaxInt64)
@@ -62,6 +62,9 @@ func (r *Replica) peerTick(p *peer) int64 {
 	}
 	if p.unsaved {
 		at = min(at, r.saveAt(p))
+	}
+	if p.heard && p.acked < r.graph.Len() {
+		at = min(at, r.ackAt(p))
 	}
 	if t, ok := r.statesAt(p); ok {
 		at = min(at, t)
@@ -84,7 +87,7 @@ func (r *Replica) comparisonAt(p *peer) int64 {
 	switch {
 	case pace == 1:
 		at = min(at, max(p.compared, r.grownAt)+r.limits.SettleInterval)
-	case !r.inStep(p):
+	case !r.keepsUp(p):
 		at = min(at, p.outSince+outOfStep)
 	}
 	return at

@@ -20,7 +20,7 @@ const peerStateVersion = 1
 // saveAt returns when what is to be remembered of p is kept next if it has changed: the more seldom the larger it is.
 func (r *Replica) saveAt(p *peer) int64 {
 	s := r.stretch()
-	return p.savedAt + min(s*s*r.limits.SettleInterval, r.limits.MaxDigestInterval)
+	return p.savedAt + min(s*s*s*r.limits.SettleInterval, 36*r.limits.MaxDigestInterval)
 }
 
 // savePeer asks for what is to be remembered of p to be kept.

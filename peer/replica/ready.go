@@ -153,9 +153,11 @@ func (r *Replica) Ready() Ready {
 		return rd
 	}
 	r.makeRecord()
-	if r.out.pushed && !r.gossip {
+	if r.out.pushed {
 		for _, p := range r.order {
-			r.extend(p, r.graph.Len())
+			if !r.gossips(p) {
+				r.extend(p, r.graph.Len())
+			}
 		}
 	}
 	rd := Ready{Blocks: r.out.blocks, Events: r.out.events, Announce: r.out.announce, Forks: r.out.forks, Blamed: r.out.blamed, Diverged: r.out.diverged}

@@ -3,7 +3,6 @@ package replica
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -73,11 +72,10 @@ type Replica struct {
 	peers     map[causal.Device]*peer
 	order     []*peer                           // the same, by device
 	gossip    bool                              // the store has a topic
-	marks     []mark                            // how long the graph was at past ticks
-	forward   causal.LV                         // up to where past marks went
-	streamed  bool                              // since the last tick something new came on a stream
-	grown     causal.LV                         // the graph's length at the last tick
-	grownAt   int64                             // and the last tick at which it was another
+	unread    int                               // connected peers that are not subscribed to it
+	soon      forwarding                        // to peers that are not subscribed
+	late      forwarding                        // to those that are
+	grownAt   int64                             // the first tick after something was last added
 	rested    bool                              // state and chains went to rest since
 	seen      uint64                            // counts Connects, to tell who was here last
 	decode    func([]byte) (*crdt.Batch, error) // of batches that come
@@ -94,12 +92,6 @@ type Replica struct {
 
 	sealed causal.LV
 	out    output
-}
-
-// mark says that the ops before lv may be forwarded from a time on.
-type mark struct {
-	from int64
-	lv   causal.LV
 }
 
 // New returns a replica of an empty log; Restore replays what the log holds. It returns
@@ -191,30 +183,6 @@ func (r *Replica) Digest() crdt.Hash {
 	return r.summary().digest
 }
 
-// ownSummary is the replica's own summary as of a length of its graph.
-type ownSummary struct {
-	shared
-	lv    causal.LV
-	valid bool
-}
-
-// summary returns what the replica holds, less what is unsent. The tips are shared and must not be written to.
-func (r *Replica) summary() shared {
-	if n := r.graph.Len(); !r.own.valid || r.own.lv != n {
-		tips := summary(r.chains.Tips())
-		if r.self.held {
-			for i := range tips {
-				if len(r.graph.Branches(tips[i].Actor)) == 1 {
-					tips[i] = r.told(tips[i].Actor)
-				}
-			}
-			tips = slices.DeleteFunc(tips, func(t crdt.Tip) bool { return t.Hash == crdt.Hash{} })
-		}
-		r.own = ownSummary{shared: shared{digest: tips.digest(r.cfg.Store), tips: tips}, lv: n, valid: true}
-	}
-	return r.own.shared
-}
-
 // clock takes notice of the time. It never runs backwards, whatever now does.
 func (r *Replica) clock(now int64) {
 	if r.wall != 0 && now > r.wall {
@@ -222,10 +190,6 @@ func (r *Replica) clock(now int64) {
 	}
 	r.wall = now
 }
-
-// SetGossip says whether the store has a gossip topic. With one, own changes are announced instead of pushed,
-// and streams carry only what a peer is still not known to hold a while later.
-func (r *Replica) SetGossip(on bool) { r.gossip = on }
 
 // Step takes in a message of a connected peer. The message is checked whole before anything
 // changes: on error the replica is as it was. A *RefusedError says whether the peer is to blame.
@@ -248,7 +212,7 @@ func (r *Replica) Step(from causal.Device, m Message, now int64) error {
 	case *Changes:
 		n := r.graph.Len()
 		err := r.stepChanges(from, p, m)
-		r.streamed = r.streamed || r.graph.Len() > n
+		r.soon.came(causal.Span{Start: n, End: r.graph.Len()})
 		return err
 	case *Ack:
 		return r.stepAck(p, m)
@@ -319,9 +283,7 @@ func (r *Replica) Tick(now int64) {
 		r.now += tickStep
 	}
 	r.ticked = r.now
-	if n := r.graph.Len(); n != r.grown {
-		r.grown, r.grownAt, r.rested = n, r.now, false
-	} else if !r.rested && r.now-r.grownAt >= r.limits.RestAfter {
+	if !r.rested && r.now-r.grownAt >= r.limits.RestAfter {
 		r.state.Rest()
 		r.chains.Rest(&r.source)
 		r.rested = true
@@ -335,42 +297,4 @@ func (r *Replica) Tick(now int64) {
 	r.tickRecord()
 	r.tickSelf()
 	r.author.tick(r.now)
-}
-
-// forwardAfter is how long a change may take to reach a peer by gossip before it is sent on a stream.
-const forwardAfter = 1_000
-
-// tickForward queues what others wrote for peers not known to hold it, one whole tick after it came:
-// by then their Acks have mostly said that they do. What may still come to them by gossip waits longer.
-func (r *Replica) tickForward() {
-	due := 0
-	for i := range r.marks {
-		if r.now >= r.marks[i].from {
-			due = i + 1
-		}
-	}
-	if due > 0 {
-		r.forward = r.marks[due-1].lv
-		for _, p := range r.order {
-			r.extend(p, r.forward)
-		}
-		r.marks = slices.Delete(r.marks, 0, due)
-	}
-	// What is not sealed ends in no signature, and so in the middle of what can be sent.
-	if r.forwardDue() {
-		m := mark{from: r.now + 1, lv: r.sealed}
-		if r.gossip && !r.streamed {
-			m.from = r.now + forwardAfter
-		}
-		r.marks = append(r.marks, m)
-		r.streamed = false
-	}
-}
-
-// forwardDue reports whether ops came that no mark says when to forward.
-func (r *Replica) forwardDue() bool {
-	if n := len(r.marks); n > 0 {
-		return r.marks[n-1].lv != r.sealed
-	}
-	return r.forward != r.sealed
 }

@@ -120,7 +120,7 @@ func (r *Replica) ends(spans []causal.Span) []causal.LV {
 
 // ackDue reports whether there is anything to acknowledge to p.
 func (r *Replica) ackDue(p *peer) bool {
-	return len(p.ackOf) > 0 || p.heard && p.acked < r.graph.Len()
+	return len(p.ackOf) > 0 || p.heard && p.acked < r.graph.Len() && r.now >= r.ackAt(p)
 }
 
 // ackTips returns the tips that changed since p was last told, those of actors that are owed an answer in
@@ -144,7 +144,7 @@ func (r *Replica) ackTips(p *peer) []crdt.Tip {
 		return true
 	})
 	clear(p.ackOf)
-	p.acked = r.graph.Len()
+	p.acked, p.ackedAt = r.graph.Len(), r.now
 	return out
 }
 

@@ -1,19 +1,17 @@
 package replica
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
-	"github.com/atollsync/atoll/internal/planted"
 )
 
 // Domain tags: what is hashed for one purpose never serves another.
 const (
-	summaryTag = "atoll summary v1\x00"
-	recordsTag = "atoll records v1\x00"
+	summaryTag     = "atoll summary v1\x00"
+	summaryPartTag = "atoll summary part v1\x00"
+	recordsTag     = "atoll records v1\x00"
 )
 
 // summary is what a replica holds, or is said to hold: for each branch of an actor's log the last op and the hash of
@@ -69,20 +67,8 @@ func (s *summary) add(t crdt.Tip) {
 
 // digest names s in one store: equal exactly if the tips and the stores are.
 func (s summary) digest(store crdt.StoreID) crdt.Hash {
-	h := sha256.New()
-	h.Write([]byte(summaryTag))
-	h.Write(store[:])
-	var buf [causal.ActorSize + 8 + 32]byte
-	for i := range s {
-		b := s[i].Actor.AppendTo(buf[:0])
-		b = binary.BigEndian.AppendUint64(b, uint64(s[i].Seq))
-		if planted.Is(planted.DigestIgnoresHash) {
-			h.Write(b)
-			continue
-		}
-		h.Write(append(b, s[i].Hash[:]...))
-	}
-	return crdt.Hash(h.Sum(nil))
+	var d digester
+	return d.digest(s, store)
 }
 
 // difference returns what turns base into s: all tips in s of each actor of whom base has not just the same, and a tip

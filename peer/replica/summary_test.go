@@ -15,7 +15,7 @@ func genSummary() *rapid.Generator[summary] {
 		var s summary
 		for i := range 8 {
 			if seq := rapid.Uint64Range(0, 2).Draw(t, "seq"); seq > 0 {
-				tip := crdt.Tip{Actor: causal.Actor{Nonce: [8]byte{byte(i)}}, Seq: causal.Seq(seq)}
+				tip := crdt.Tip{Actor: causal.Actor{Device: causal.Device{byte(i) << 5 & 0x80, 1}, Nonce: [8]byte{byte(i)}}, Seq: causal.Seq(seq)}
 				tip.Hash[0] = byte(rapid.IntRange(1, 2).Draw(t, "hash"))
 				s = append(s, tip)
 			}
