@@ -11,11 +11,11 @@ import (
 // changes are applied in the order in which the chains accepted them. Apply cannot fail: an op without meaning is void and
 // has no effect.
 func (s *State) Apply(a Accepted) Event {
-	t := new(trace)
-	from := s.Version()
+	t := &s.trace
+	from := s.versionTold()
 	ops := s.apply(&a, t)
 	s.Settle()
-	return Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, ops)}, Edits: t.edits(s)}
+	return t.event(s, from, a, ops)
 }
 
 // ApplyQuietly is Apply for those who do not ask what happened. See also Settle. Only a.Change and a.Span are looked at.
@@ -26,9 +26,12 @@ func (s *State) apply(a *Accepted, t *trace) int {
 	ps := s.start(a.Span, t)
 	ps.actor, ps.first = a.Actor, a.Seq
 	n := 0
-	if t == nil {
+	switch {
+	case t == nil:
 		n = ps.stream(a.Change)
-	} else {
+	case len(a.Groups) == 1 && s.spot.isPlain(s) && s.spot.take(ps, &a.Groups[0]):
+		n = 1
+	default:
 		var ops []*Op
 		a.Ops(func(_ causal.Seq, slice string, op *Op) bool {
 			ops = append(ops, op.in(slice))

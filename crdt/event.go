@@ -55,10 +55,6 @@ type Splice struct {
 	Values []Value `json:"values,omitempty"`
 }
 
-func noteOf(a Accepted, ops int) ChangeNote {
-	return ChangeNote{Dot: a.Dot(), Len: a.Span.Len(), Ops: ops, Actor: a.Actor, Time: a.Time, Effective: a.Effective}
-}
-
 // IsZero reports whether e says nothing at all.
 func (e *Event) IsZero() bool { return len(e.Changes) == 0 }
 

@@ -14,6 +14,8 @@ type spot struct {
 	entries []*entry // along path
 	text    *textContent
 	shown   bool // an author who addresses the text by keys and kinds means this one
+	// keys lead to what is shown where the spot is, and that is the text of the spot, which has no marks; nil: not known.
+	keys []string
 	// enc is path as ops have it, nil if there is a dot in it, which each change writes in its own way.
 	enc []byte
 }
@@ -51,6 +53,28 @@ func (sp *spot) at(a *address) bool {
 	return a == nil
 }
 
+// isPlain reports whether the text at the spot is shown, and bears no marks, so that an op there does nothing that is shown but
+// splice it. That it is shown stays so: all that ops at the spot hide is older than they are.
+func (sp *spot) isPlain(s *State) bool {
+	if sp.text == nil || sp.text.marks != nil {
+		return false
+	}
+	if sp.keys != nil {
+		return true
+	}
+	keys := make([]string, 0, len(sp.path))
+	var c content = s.root
+	for i, step := range sp.path {
+		if p := c.(*mapContent).places[step.Key]; p.shown(s) != sp.entries[i] {
+			return false
+		}
+		c = sp.entries[i].content
+		keys = append(keys, step.Key)
+	}
+	sp.keys = keys
+	return true
+}
+
 // leave forgets the spot if op may put something else in its place.
 func (sp *spot) leave(op *Op) {
 	if sp.text != nil && len(op.Path) > 0 && op.Path[0].Key == sp.path[0].Key {
@@ -81,8 +105,9 @@ func (sp *spot) move(s *State, path Path) bool {
 	return sp.text != nil
 }
 
-// take applies g, if it is just one op at the spot and nobody asks what happens: it is read and played at once, which takes
-// half the time of decoding an op and looking for its place. It reports whether it did.
+// take applies g, if it is just one op at the spot: it is read and played at once, which takes
+// half the time of decoding an op and looking for its place. It reports whether it did. Who asks what happens must know that the
+// spot is plain.
 func (sp *spot) take(ps *pass, g *Group) bool {
 	if sp.enc == nil || g.Slice != sp.path[0].Key {
 		return false
@@ -153,11 +178,13 @@ func (sp *spot) sizeOf(op *putOp) int {
 	return n
 }
 
-// insert applies a TextInsert of n code points at the spot, for good and without a word.
+// insert applies a TextInsert of n code points at the spot, for good. If anybody asks what happens the spot is plain.
 func (sp *spot) insert(ps *pass, pos, n int, text string) {
 	sp.keepAlive(ps)
 	c := sp.text
-	c.rope.Insert(c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n), text)
+	at := c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n)
+	c.rope.Insert(at, text)
+	ps.trace.splice(at, 0, n, text)
 	c.disturb(ps.s)
 }
 
@@ -167,6 +194,7 @@ func (sp *spot) delete(ps *pass, pos, n int) {
 	ps.s.edits = c.ops.Delete(ps.s.graph, ps.history, ps.lv, pos, n, ps.s.edits[:0])
 	for _, e := range ps.s.edits {
 		c.rope.Delete(e.Pos, e.Deleted)
+		ps.trace.splice(e.Pos, e.Deleted, 0, "")
 	}
 	c.disturb(ps.s)
 }

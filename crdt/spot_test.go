@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -9,12 +10,13 @@ import (
 )
 
 // A change to a text that was just edited is read and applied in a way of its own. Whatever is wrong with its bytes, that comes to what
-// the long way comes to.
+// the long way comes to, and the event says the same.
 func TestKeystrokesAsReceived(t *testing.T) {
-	applied := 0
+	applied, told := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHolder()
 		short, long := NewState(h.Chains), NewState(h.Chains)
+		shortTold, longTold := NewState(h.Chains), NewState(h.Chains)
 		actors := []causal.Actor{actorOf(0), actorOf(1)}
 		for i := range rapid.IntRange(2, 30).Draw(t, "changes") {
 			op := Op{Code: CodeTextInsert, Pos: rapid.IntRange(0, 12).Draw(t, "pos"), Text: rapid.SampledFrom([]string{"a", "é", "xyz", "😀b"}).Draw(t, "text")}
@@ -50,23 +52,34 @@ func TestKeystrokesAsReceived(t *testing.T) {
 			if got, want := short.describe(), long.describe(); got != want {
 				t.Fatalf("change %d, %x of %d:\n%s, the long way\n%s", i, g.Ops, g.Len, got, want)
 			}
+			if shortTold.spot.isPlain(shortTold) {
+				told++
+			}
+			ev := shortTold.Apply(a)
+			longTold.spot = spot{}
+			if want := longTold.Apply(a); !reflect.DeepEqual(ev, want) {
+				t.Fatalf("change %d, %x of %d: the event\n%+v, the long way\n%+v", i, g.Ops, g.Len, ev, want)
+			}
+			if got, want := shortTold.describe(), long.describe(); got != want {
+				t.Fatalf("change %d, %x of %d:\n%s, the long way\n%s", i, g.Ops, g.Len, got, want)
+			}
 		}
 	})
-	if applied == 0 {
-		t.Error("no change came while there was a spot")
+	if applied == 0 || told == 0 {
+		t.Errorf("%d changes came while there was a spot, %d while it was plain", applied, told)
 	}
 }
 
 // What is committed quietly, keystrokes in a short way of their own, is what is committed with an event, byte by byte: so are the
-// change, its place in the chain and the state.
+// change, its place in the chain and the state. With an event there are two ways, too, and the event is the same.
 func TestQuietCommitsAreTheSame(t *testing.T) {
-	keystrokes := 0
+	keystrokes, told := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		loud, quiet, other := newDevice(0), newDevice(0), newDevice(1)
+		loud, short, quiet, other := newDevice(0), newDevice(0), newDevice(0), newDevice(1)
 		for range rapid.IntRange(1, 40).Draw(t, "changes") {
 			if rapid.IntRange(0, 9).Draw(t, "other") == 0 {
 				other.update(t, func(tx *Tx) { tx.Text("a").Insert(tx.Text("a").Len()/2, "other") })
-				for _, d := range []*device{loud, quiet} {
+				for _, d := range []*device{loud, short, quiet} {
 					d.take(t, other)
 				}
 			}
@@ -109,8 +122,14 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 			}
 			write := func(d *device, tx *Tx) Accepted {
 				edit(tx)
-				if tx.s.draft.isTyping(tx.s) {
+				switch {
+				case d == loud:
+					tx.play() // so it goes the long way
+				case !tx.s.draft.isTyping(tx.s):
+				case d == quiet:
 					keystrokes++
+				default:
+					told++
 				}
 				a, ev, ok, err := tx.Commit()
 				if err != nil || !ok {
@@ -131,6 +150,13 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 			}
 			a := write(loud, loud.state.Begin(loud.actor, loud.clock))
 			b := write(quiet, quiet.state.BeginQuietly(quiet.actor, loud.clock))
+			write(short, short.state.Begin(short.actor, loud.clock))
+			if !reflect.DeepEqual(short.last, loud.last) {
+				t.Fatalf("the event\n%+v, the long way\n%+v", short.last, loud.last)
+			}
+			if got, want := short.state.describe(), loud.state.describe(); got != want {
+				t.Fatalf("in a short way\n%s, else\n%s", got, want)
+			}
 			if a.Hash != b.Hash || a.Span != b.Span || a.Effective != b.Effective {
 				t.Fatalf("%v %v %v, quietly %v %v %v", a.Hash, a.Span, a.Effective, b.Hash, b.Span, b.Effective)
 			}
@@ -149,7 +175,7 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 			t.Fatalf("applied anew\n%s, else\n%s", got, want)
 		}
 	})
-	if keystrokes == 0 {
-		t.Error("nothing was committed in the short way")
+	if keystrokes == 0 || told == 0 {
+		t.Errorf("%d commits in the short way, %d with an event", keystrokes, told)
 	}
 }

@@ -26,12 +26,15 @@ type State struct {
 	// opaque slice, so there they do not count.
 	foreign map[string]int
 	pass    pass      // the ops being applied
+	trace   trace     // of those, if somebody asks what happens
 	decoder opDecoder // of those, and the last one decoded
 	op      Op
 	edits   []sequence.Edit // room for what an op does to a text
 	spot    spot
 	tx      *Tx // the transaction under way, if any
 	draft   draft
+	told    Version // when what was applied last ended at toldAt
+	toldAt  causal.LV
 	// unsettled are the texts with marks to which ops have been applied since the marks were settled.
 	unsettled []*textContent
 }
@@ -55,6 +58,14 @@ func NewState(c *Chains) *State {
 
 // Version returns the version s is at.
 func (s *State) Version() Version { return s.graph.Version(s.applied.Heads()) }
+
+// versionTold is Version for events, which share it: where one leads the next starts.
+func (s *State) versionTold() Version {
+	if end := s.applied.End(); s.toldAt != end || end == 0 {
+		s.told, s.toldAt = s.Version(), end
+	}
+	return s.told
+}
 
 // Heads returns the same as local versions of the graph, ascending. Read-only until s changes.
 func (s *State) Heads() []causal.LV { return s.applied.Heads() }

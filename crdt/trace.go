@@ -17,6 +17,44 @@ type trace struct {
 	// stale: what was shown before could not be told, because an earlier op of the same
 	// transaction had changed it already. The change must be applied anew.
 	stale bool
+	// typed is what was done at the State's spot while that was plain: nothing else was touched. room is nil if that is nothing.
+	typed []Splice
+	room  *typedRoom
+}
+
+// typedRoom is what the event of a keystroke holds, in one piece of memory.
+type typedRoom struct {
+	changes [1]ChangeNote
+	edits   [1]Edit
+	splices [1]Splice
+}
+
+// splice notes what was done at the State's spot.
+func (t *trace) splice(pos, deleted, inserted int, text string) {
+	if t == nil {
+		return
+	}
+	if t.room == nil {
+		t.room = new(typedRoom)
+		t.typed = t.room.splices[:0]
+	}
+	t.typed = append(t.typed, Splice{Pos: pos, Deleted: deleted, Inserted: inserted, Text: text})
+}
+
+// event returns the event of a, a change of a number of ops that brought s from a version to that at which it is, and lets go of
+// what was noted.
+func (t *trace) event(s *State, from Version, a Accepted, ops int) Event {
+	ev := Event{From: from, To: s.versionTold()}
+	note := ChangeNote{Dot: a.Dot(), Len: a.Span.Len(), Ops: ops, Actor: a.Actor, Time: a.Time, Effective: a.Effective}
+	if room := t.room; room != nil {
+		room.changes[0] = note
+		room.edits[0] = Edit{Path: s.spot.keys, Kind: Text, Splices: t.typed}
+		ev.Changes, ev.Edits = room.changes[:], room.edits[:]
+	} else {
+		ev.Changes, ev.Edits = []ChangeNote{note}, t.edits(s)
+	}
+	*t = trace{}
+	return ev
 }
 
 // touch is what is noted of one place, and of the container that was shown there.

@@ -41,7 +41,7 @@ type Tx struct {
 func (s *State) Begin(actor causal.Actor, time int64) *Tx {
 	tx := s.begin(&actor, time)
 	if !tx.done {
-		s.pass.trace = new(trace)
+		s.pass.trace = &s.trace
 	}
 	return tx
 }
@@ -101,6 +101,9 @@ func (tx *Tx) finish() {
 	tx.done = true
 	tx.s.tx = nil
 	tx.s.draft.reset()
+	if tx.s.pass.trace != nil {
+		tx.s.trace = trace{}
+	}
 	tx.s.Settle()
 	if tx.err == nil {
 		tx.err = ErrTx
@@ -118,16 +121,23 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		tx.Rollback()
 		return Accepted{}, Event{}, false, err
 	}
+	t := s.pass.trace
+	var from Version
+	if t != nil {
+		from = s.versionTold()
+	}
 	if d.isTyping(s) {
 		if a, err = d.commitTyping(s); err != nil {
 			tx.Rollback()
 			return Accepted{}, Event{}, false, fmt.Errorf("crdt: commit: %w", err)
 		}
+		if t != nil {
+			ev = t.event(s, from, a, len(d.put))
+		}
 		tx.finish()
-		return a, Event{}, true, nil
+		return a, ev, true, nil
 	}
 	d.write(s.spot.path)
-	t := s.pass.trace
 	if t != nil && d.played > 0 {
 		tx.play() // it may turn out that t cannot tell what that does
 	}
@@ -161,10 +171,6 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		}
 		return a, s.Apply(a), true, nil
 	}
-	var from Version
-	if t != nil {
-		from = s.Version()
-	}
 	s.pass.journal = nil
 	tx.play()
 	if d.alone && len(change.Refs) == 0 {
@@ -178,7 +184,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	s.applied.Take(s.graph, a.Span)
 	d.wrote(&a)
 	if t != nil {
-		ev = Event{From: from, To: s.Version(), Changes: []ChangeNote{noteOf(a, len(d.ops))}, Edits: t.edits(s)}
+		ev = t.event(s, from, a, len(d.ops))
 	}
 	tx.finish()
 	return a, ev, true, nil

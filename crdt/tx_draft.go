@@ -98,11 +98,14 @@ func emptied[T any](s []T) []T {
 	return s[:0]
 }
 
-// isTyping reports whether the change is what most are: edits of the text at the spot alone, and nobody asks what happens.
-// It may be that a few could not be put off: those that made the text stand.
+// isTyping reports whether the change is what most are: edits of the text at the spot alone, of which nobody asks what
+// else happens. It may be that a few could not be put off: those that made the text stand.
 func (d *draft) isTyping(s *State) bool {
-	if len(d.put) == 0 || len(d.ops) > 4 || s.pass.trace != nil || s.spot.enc == nil {
+	if len(d.put) == 0 || len(d.ops) > 4 || s.spot.enc == nil {
 		return false
+	}
+	if s.pass.trace != nil {
+		return len(d.ops) == 0 && s.spot.isPlain(s)
 	}
 	for _, op := range d.ops {
 		if !op.isTyping() || !s.spot.is(op.Path) {
