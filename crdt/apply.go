@@ -76,6 +76,7 @@ func (ps *pass) stream(c *Change) int {
 			left -= op.Len
 		}
 	}
+	ps.s.op.Values = nil // they may be many
 	return n
 }
 

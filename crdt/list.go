@@ -28,8 +28,8 @@ type listContent struct {
 // elementRun is what ops that follow one another inserted.
 type elementRun struct {
 	causal.Span
-	values []Value // of ListInserts; nil at elements deleted since
-	kind   Kind    // of a ListNew, else Register
+	values packedValues // of ListInserts, without those of elements deleted since
+	kind   Kind         // of a ListNew, else 0
 }
 
 func (c *listContent) deletesWins() bool { return false }
@@ -52,28 +52,16 @@ func (c *listContent) insert(ps *pass, op *Op, t *touch) {
 
 // addRun notes what op, the latest there is, inserts as span.
 func (c *listContent) addRun(span causal.Span, op *Op) {
-	kind := op.Kind
-	if op.Code == CodeListInsert {
-		kind = Register
-	}
 	if n := len(c.runs); n > 0 {
 		r := &c.runs[n-1]
-		if r.End == span.Start && r.kind == kind && (r.values != nil) == (op.Code == CodeListInsert) && r.hasRoom(len(op.Values)) {
+		if r.End == span.Start && r.kind == op.Kind && r.values.hasRoom(op.Values) {
 			r.End = span.End
-			r.values = append(r.values, op.Values...)
+			r.values.append(op.Values)
 			return
 		}
 	}
-	// The op keeps its own values, which others may look at.
-	c.runs = append(c.runs, elementRun{Span: span, kind: kind, values: slices.Clone(op.Values)})
+	c.runs = append(c.runs, elementRun{Span: span, kind: op.Kind, values: packValues(op.Values)})
 }
-
-// runValues is the number of values beyond which a run does not grow: to copy more at once than that, again and again, costs more
-// than to look for a run among many.
-const runValues = 1 << 10
-
-// hasRoom reports whether n more values can be added to r.
-func (r *elementRun) hasRoom(n int) bool { return len(r.values)+n <= max(cap(r.values), runValues) }
 
 // cutRuns forgets what was inserted from lv on.
 func (c *listContent) cutRuns(lv causal.LV) {
@@ -84,9 +72,8 @@ func (c *listContent) cutRuns(lv causal.LV) {
 		return
 	}
 	if r := &c.runs[i-1]; r.End > lv {
-		if r.End = lv; r.values != nil {
-			clear(r.values[r.Len():])
-			r.values = r.values[:r.Len()]
+		if r.End = lv; r.kind == 0 {
+			r.values.truncate(r.Len())
 		}
 	}
 }
@@ -147,15 +134,16 @@ func (c *listContent) move(ps *pass, op *Op, t *touch) {
 func (c *listContent) forget(ps *pass, gone causal.Span) {
 	for i := c.runIndex(gone.Start+1) - 1; i >= 0 && i < len(c.runs) && c.runs[i].Start < gone.End; i++ {
 		run := &c.runs[i]
-		if run.values == nil {
+		if run.kind != 0 {
 			continue
 		}
-		from, to := max(gone.Start, run.Start)-run.Start, min(gone.End, run.End)-run.Start
+		from, to := int(max(gone.Start, run.Start)-run.Start), int(min(gone.End, run.End)-run.Start)
+		run.values.forget(from, to)
 		if ps.undoable() {
-			old := slices.Clone(run.values[from:to])
-			ps.undo(func() { copy(c.runs[i].values[from:to], old) })
+			ps.undo(func() { c.runs[i].values.recall(from, to) })
+		} else {
+			run.values.free()
 		}
-		clear(run.values[from:to])
 	}
 	if len(c.places) == 0 {
 		return
@@ -242,13 +230,13 @@ type elementPlace struct {
 func (c *listContent) initial(lv causal.LV) *place {
 	run := c.run(lv)
 	p := &elementPlace{alive: [1]causal.LV{lv}}
-	p.entry.kind, p.entry.alive = run.kind, p.alive[:]
-	if run.values != nil {
-		p.puts[0] = put{lv, run.values[lv-run.Start]}
+	p.entry.alive = p.alive[:]
+	if run.kind == 0 {
+		p.puts[0] = put{lv, run.values.at(int(lv - run.Start))}
 		p.register.puts = p.puts[:]
-		p.entry.content = &p.register
+		p.entry.kind, p.entry.content = Register, &p.register
 	} else {
-		p.entry.content = newContent(run.kind)
+		p.entry.kind, p.entry.content = run.kind, newContent(run.kind)
 	}
 	p.entries[0] = &p.entry
 	p.place.entries = p.entries[:]
@@ -268,9 +256,8 @@ func (c *listContent) each(f func(lv causal.LV)) {
 // appendElement appends what an element shows: nil if nothing stands there.
 func (c *listContent) appendElement(s *State, lv causal.LV, buf []byte) []byte {
 	if c.places[lv] == nil {
-		run := c.run(lv)
-		if run.values != nil {
-			return run.values[lv-run.Start].AppendTo(buf)
+		if run := c.run(lv); run.kind == 0 {
+			return run.values.appendTo(buf, int(lv-run.Start))
 		}
 	}
 	if e := c.peek(lv).shown(s); e != nil {

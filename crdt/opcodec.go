@@ -293,13 +293,21 @@ func readValues(b []byte, n int) ([]Value, []byte, bool) {
 	if !ok || count != n {
 		return nil, nil, false
 	}
-	values := make([]Value, n)
-	for i := range values {
-		rest, ok := scanValue(b, 0)
-		if !ok {
+	rest := b
+	for range n {
+		if rest, ok = scanValue(rest, 0); !ok {
 			return nil, nil, false
 		}
-		values[i], b = newValue(b[:len(b)-len(rest)]), rest
+	}
+	all := string(b[:len(b)-len(rest)]) // in one piece of memory, since they stay together
+	values := make([]Value, n)
+	for i := range values {
+		rest, _ := scanValue(b, 0)
+		size := len(b) - len(rest)
+		if size > 1 || b[0] != mpNil {
+			values[i] = Value{all[:size]}
+		}
+		all, b = all[size:], rest
 	}
 	return values, b, true
 }
