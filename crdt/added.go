@@ -101,7 +101,7 @@ func (c *Chains) Add(k *Checked) *Added {
 		c.addTyping(l, parents)
 		out.parts = append(out.parts, addedPart{Accepted: Accepted{Span: l.span}, typing: l.typing, chunks: l.chunks})
 	}
-	c.arrange()
+	c.graph.Rank()
 	for _, s := range k.sigs {
 		if c.graph.Forked() {
 			c.addSignature(c.change(k.placed(s.Dot)), s)
@@ -142,7 +142,7 @@ func (c *Chains) reserve() {
 	}
 	if n > fewActors {
 		c.graph.Reserve(n)
-		c.chains, c.order = slices.Grow(c.chains, n), slices.Grow(c.order, n)
+		c.chains = slices.Grow(c.chains, n)
 	}
 }
 

@@ -51,13 +51,12 @@ type ChangeInfo struct {
 // The log of an actor may have more than one branch, each with a chain of its own: it begins, in the graph as here, where it
 // leaves another. A change is then named by its dot and its hash.
 //
-// Invariant: infos cover the graph; chains are parallel to the graph's actors, and order holds those by name.
+// Invariant: infos cover the graph; chains are parallel to the graph's actors, all of which are ranked.
 type Chains struct {
 	store  StoreID
 	graph  causal.Graph
 	infos  infoTable
 	chains []chain // by causal.ActorIndex
-	order  []causal.ActorIndex
 	digest Hash
 	fresh  bool // digest is that of the tips
 
@@ -215,8 +214,9 @@ func (c *Chains) tipAt(i int) (Tip, error) {
 
 // Tips returns the ends of all chains, one for each branch of a log, sorted by actor, seq and hash, in a new slice.
 func (c *Chains) Tips() []Tip {
-	out := make([]Tip, len(c.order))
-	for i, ai := range c.order {
+	order := c.graph.ByName()
+	out := make([]Tip, len(order))
+	for i, ai := range order {
 		out[i] = c.tip(c.chains[ai].last)
 	}
 	if c.graph.Forked() {
@@ -345,7 +345,8 @@ type origin struct {
 	leaves *causal.Leaves
 }
 
-// extend adds ops of an actor to the graph, and returns the actor's chain, and what of the actor there is before them. See arrange.
+// extend adds ops of an actor to the graph, and returns the actor's chain, and what of the actor there is before them. The graph is to
+// rank the new actors afterwards.
 func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, at origin, parents []causal.LV) (*chain, causal.ActorIndex, changeCount) {
 	var span causal.Span
 	var err error
@@ -373,22 +374,6 @@ func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, at
 		return ch, ai, c.count(c.change(at.after))
 	}
 	return ch, ai, changeCount{}
-}
-
-// arrange gives actors who are new since it was last called their places in c.order: a few one by one, a crowd all at once.
-func (c *Chains) arrange() {
-	few := len(c.chains)-len(c.order) <= 16
-	for len(c.order) < len(c.chains) {
-		ai := causal.ActorIndex(len(c.order))
-		at := len(c.order)
-		if few {
-			at, _ = slices.BinarySearchFunc(c.order, ai, c.graph.CompareActors)
-		}
-		c.order = slices.Insert(c.order, at, ai)
-	}
-	if !few {
-		slices.SortFunc(c.order, c.graph.CompareActors)
-	}
 }
 
 // count returns what of its actor there is up to change i, itself included.
@@ -462,7 +447,7 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 	}
 	a.Hash = room.hasher.hash(ch, &prev, prevTime, room.deps)
 	c.append(&a, at, parents)
-	c.arrange()
+	c.graph.Rank()
 	return a
 }
 

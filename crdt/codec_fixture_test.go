@@ -128,7 +128,7 @@ func (h *holder) pull(t interface{ Fatalf(string, ...any) }, o *holder, maxBytes
 
 // fingerprint is everything about a Chains that a failed Check must leave alone.
 func (c *Chains) fingerprint() string {
-	s := fmt.Sprintln(c.Tips(), c.graph.Len(), c.graph.Heads(), c.infos.len, c.order)
+	s := fmt.Sprintln(c.Tips(), c.graph.Len(), c.graph.Heads(), c.infos.len, c.Graph().ByName())
 	for _, k := range c.infos.chunks {
 		s += fmt.Sprintln(*k)
 	}

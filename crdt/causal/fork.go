@@ -95,10 +95,8 @@ func (g *Graph) AddBranch(actor Actor, n int, parents []LV, l Leaves) Span {
 	if len(g.forks[actor]) == 0 {
 		g.forks[actor] = []ActorIndex{g.index[actor]}
 	}
-	ai := ActorIndex(len(g.actors))
+	ai := g.addActor(actor)
 	g.forks[actor] = append(g.forks[actor], ai)
-	g.actors = append(g.actors, actor)
-	g.byActor = append(g.byActor, nil)
 	g.branches = append(g.branches, b)
 	g.addRun(span, ai, b.from+1, g.maximal(g.room))
 	return span

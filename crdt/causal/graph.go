@@ -38,8 +38,10 @@ type Run struct {
 type Graph struct {
 	actors  []Actor
 	index   map[Actor]ActorIndex
+	ranking // of actors
 	runs    []run
 	byActor [][]int32 // indexes into runs, per actor, in seq order
+	firsts  []int32   // room for the first of each, of actors to come
 	heads   []LV      // ascending
 	// The parents of all runs, one run's after another's, and the stretches they lie in: see stretchOf.
 	parents         []LV
@@ -94,15 +96,14 @@ func (g *Graph) Actors() []Actor { return g.actors }
 // Actor returns the actor with index i.
 func (g *Graph) Actor(i ActorIndex) Actor { return g.actors[i] }
 
-// CompareActors orders actors of the graph as Actor.Compare does.
-func (g *Graph) CompareActors(i, j ActorIndex) int { return g.actors[i].compare(&g.actors[j]) }
-
 // Reserve makes room for n more actors, and as many runs.
 func (g *Graph) Reserve(n int) {
 	if g.index == nil {
 		g.index = make(map[Actor]ActorIndex, n)
 	}
 	g.actors, g.byActor = slices.Grow(g.actors, n), slices.Grow(g.byActor, n)
+	g.ranks, g.order = slices.Grow(g.ranks, n), slices.Grow(g.order, n)
+	g.firsts = make([]int32, n)
 	g.runs, g.heads = slices.Grow(g.runs, n), slices.Grow(g.heads, n)
 	g.parents, g.parentStretches = slices.Grow(g.parents, n), slices.Grow(g.parentStretches, n)
 }
@@ -204,10 +205,8 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		if g.index == nil {
 			g.index = make(map[Actor]ActorIndex)
 		}
-		ai = ActorIndex(len(g.actors))
+		ai = g.addActor(actor)
 		g.index[actor] = ai
-		g.actors = append(g.actors, actor)
-		g.byActor = append(g.byActor, nil)
 		if g.forks != nil {
 			g.branches = append(g.branches, branch{parent: nobody})
 		}
@@ -219,6 +218,16 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		g.addRun(span, ai, seq, parents)
 	}
 	return span, nil
+}
+
+// addActor adds an actor, or a branch of its log, without a run.
+func (g *Graph) addActor(a Actor) ActorIndex {
+	var runs []int32
+	if len(g.firsts) > 0 {
+		runs, g.firsts = g.firsts[:0:1], g.firsts[1:]
+	}
+	g.actors, g.byActor, g.ranks = append(g.actors, a), append(g.byActor, runs), append(g.ranks, 0)
+	return ActorIndex(len(g.actors) - 1)
 }
 
 // Run returns the run that holds lv, which must be in the graph.
