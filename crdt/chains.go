@@ -412,20 +412,27 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 	if c.graph.Forked() && len(c.graph.Branches(ch.Actor)) > 1 {
 		panic(fmt.Sprintf("crdt: author %s, whose actor's log is forked", ch.Dot()))
 	}
+	own, at := -1, origin{after: -1}
+	if chain := c.chainOf(ch.Actor); chain != nil {
+		own = chain.last
+		at.after = c.span(own).End - 1
+		if !slices.Contains(parents, at.after) {
+			parents = append(slices.Clone(parents), at.after)
+		}
+	}
+	return c.hashAndAppend(ch, own, at, parents)
+}
+
+// hashAndAppend makes ch part of c, whose author saw parents, its own change before it among them: that with index own, -1 if there is none.
+func (c *Chains) hashAndAppend(ch *Change, own int, at origin, parents []causal.LV) Accepted {
 	var prev Hash
 	var prevTime int64
-	at := origin{after: -1}
-	if own := c.chainOf(ch.Actor); own == nil {
+	if own < 0 {
 		prev = GenesisHash(c.store, ch.Actor)
 	} else {
-		k, i := c.infos.at(own.last)
+		k, i := c.infos.at(own)
 		prev, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
 		prevTime = k.time(i)
-		last := k.span(i).End - 1
-		at.after = last
-		if !slices.Contains(parents, last) {
-			parents = append(slices.Clone(parents), last)
-		}
 	}
 	room := &c.checker
 	room.deps = room.deps[:0]
@@ -433,7 +440,7 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		if ch.Refs[i].Seq == 0 {
 			continue
 		}
-		h, ok := c.refHash(ch, i)
+		h, ok := c.refHash(ch, i, parents)
 		if !ok {
 			panic(fmt.Sprintf("crdt: author %s: unknown dep %s", ch.Dot(), ch.Refs[i]))
 		}
@@ -446,15 +453,26 @@ func (c *Chains) author(ch *Change, parents []causal.LV) Accepted {
 		Effective: c.EffectiveAfter(parents, ch.Time),
 	}
 	a.Hash = room.hasher.hash(ch, &prev, prevTime, room.deps)
+	if at.leaves != nil {
+		at.leaves.Hash = a.Hash
+	}
 	c.append(&a, at, parents)
 	c.graph.Rank()
 	return a
 }
 
-// refHash returns the hash of the change that ch, an own change, depends on by its i-th ref.
-func (c *Chains) refHash(ch *Change, i int) (Hash, bool) {
+// refHash returns the hash of the change that ch, whose author saw parents, depends on by its i-th ref.
+func (c *Chains) refHash(ch *Change, i int, parents []causal.LV) (Hash, bool) {
 	if b := ch.branch(i); b != nil {
 		return b.Hash, true
+	}
+	if c.graph.Forked() {
+		for _, p := range parents {
+			if c.graph.Dot(p) == ch.Refs[i] {
+				t, err := c.TipAt(p)
+				return t.Hash, err == nil
+			}
+		}
 	}
 	return c.HashAt(ch.Refs[i])
 }
@@ -504,12 +522,9 @@ func (c *Chains) addSignature(i int, s Signature) {
 	}
 }
 
-// Signature returns the signature kept at d, and false if there is none.
-func (c *Chains) Signature(d causal.Dot) (Signature, bool) {
-	ch := c.chainOf(d.Actor)
-	if ch == nil {
-		return Signature{}, false
-	}
+// SignatureAt returns the signature kept at the change that ends with op lv, and false if there is none.
+func (c *Chains) SignatureAt(lv causal.LV) (Signature, bool) {
+	ch, d := &c.chains[c.graph.ActorOf(lv)], c.graph.Dot(lv)
 	i, ok := ch.findSig(d.Seq)
 	if !ok {
 		return Signature{}, false

@@ -162,7 +162,8 @@ func TestThinning(t *testing.T) {
 	if last != n {
 		t.Errorf("the last signature is at %d", last)
 	}
-	if _, ok := h.Signature(causal.Dot{Actor: a, Seq: 700}); !ok {
+	lv, _ := h.graph.LV(causal.Dot{Actor: a, Seq: 700})
+	if _, ok := h.SignatureAt(lv); !ok {
 		t.Error("the signature that b depends on is gone")
 	}
 	o := newHolder()

@@ -386,6 +386,18 @@ func (l *lines) take(c *Chains, a *Accepted) bool {
 	return true
 }
 
+// OneBatch reports whether a batch can have all of changes, which c holds, whatever its size: where some log is forked, they may be of two
+// branches of it, or build on them.
+func (c *Chains) OneBatch(changes []Accepted) bool {
+	var l lines
+	for i := range changes {
+		if !l.take(c, &changes[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // firstMissing returns the first seq of a branch that is missing.
 func (k *cutter) firstMissing(ai causal.ActorIndex) causal.Seq {
 	for _, span := range k.c.graph.SpansOf(ai, 1, k.c.graph.LastOf(ai)+1) {

@@ -53,8 +53,8 @@ func (l *live) differs(other *live) string {
 		if hashToo, okToo := other.chains.HashAt(at.Dot); hash != hashToo || ok != okToo {
 			return "a hash"
 		}
-		sig, ok := l.chains.Signature(at.Dot)
-		if sigToo, okToo := other.chains.Signature(at.Dot); sig != sigToo || ok != okToo {
+		sig, ok := l.chains.SignatureAt(at.Span.End - 1)
+		if sigToo, okToo := other.chains.SignatureAt(at.Span.End - 1); sig != sigToo || ok != okToo {
 			return "a signature"
 		}
 	}

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -15,18 +16,27 @@ const chunkOps = 4096
 // past replays a store's log into memory of its own, some ops at a time, so that it holds up no
 // writer however long the history is, and what comes of it belongs to the caller alone.
 type past struct {
-	store  *Store
-	chains *crdt.Chains // what add was given
-	next   causal.LV    // the first op that read has not returned
+	store    *Store
+	rewrites int        // of the log, when this began
+	copy     *crdt.Copy // what add was given
+	next     causal.LV  // the first op that read has not returned
 }
 
-func (s *Store) newPast() *past { return &past{store: s, chains: crdt.NewChains(s.id)} }
+// newPast returns a past of the log as it is after the given number of rewrites.
+func (s *Store) newPast(rewrites int) *past {
+	return &past{store: s, rewrites: rewrites, copy: crdt.NewCopy(s.id)}
+}
 
-// record is a change in the log and the version it was made against.
+// errRewritten says that the end of the log was replaced while it was replayed.
+var errRewritten = errors.New("peer: the log was rewritten meanwhile")
+
+// record is a change in the log and what it was made against.
 type record struct {
 	*crdt.Change
 	span    causal.Span
-	parents crdt.Version
+	own     causal.LV // the op before it in its actor's log, -1: there is none
+	parents []causal.LV
+	version crdt.Version // of parents
 	signed  bool
 }
 
@@ -42,7 +52,11 @@ func (p *past) read(ctx context.Context) ([]record, error) {
 		return nil, s.gone()
 	}
 	end := min(s.rep.Chains().Graph().Len(), p.next+chunkOps)
+	rewritten := s.rewrites != p.rewrites
 	s.mu.RUnlock()
+	if rewritten {
+		return nil, errRewritten
+	}
 	if end <= p.next {
 		return nil, nil
 	}
@@ -60,6 +74,9 @@ func (p *past) read(ctx context.Context) ([]record, error) {
 	if s.rep == nil {
 		return nil, s.gone()
 	}
+	if s.rewrites != p.rewrites {
+		return nil, errRewritten
+	}
 	chains := s.rep.Chains()
 	g := chains.Graph()
 	for i := range out {
@@ -67,43 +84,45 @@ func (p *past) read(ctx context.Context) ([]record, error) {
 		if r.span.Start != p.next || r.span.End > g.Len() {
 			return nil, fmt.Errorf("peer: the log of %q continues with ops %v, not at %d", s.Name(), r.span, p.next)
 		}
-		r.parents = g.Version(g.Parents(r.span.Start))
+		r.parents, r.own = g.Parents(r.span.Start), -1
+		if lv, ok := g.LVOf(g.ActorOf(r.span.Start), r.Seq-1); ok {
+			r.own = lv
+		}
+		r.version = g.Version(r.parents)
 		r.signed = chains.ChangeAt(r.span.Start).Signed
 		p.next = r.span.End
 	}
 	return out, nil
 }
 
-// add makes r, whose parents have been added, part of p's own chains.
+// add copies r, whose parents have been added.
 func (p *past) add(r record) (crdt.Accepted, error) {
-	parents, ok := p.chains.Graph().LVs(r.parents)
-	if !ok {
-		return crdt.Accepted{}, fmt.Errorf("peer: the log of %q holds %v before %v", p.store.Name(), r.Dot(), r.parents)
-	}
-	return p.chains.Author(r.Change, parents), nil
+	return p.copy.Add(r.Change, r.span, r.own, r.parents)
 }
 
 // replay adds and applies, in the order of the log, the changes that are in want, all of which the log must
 // hold, to an empty state.
-func (p *past) replay(ctx context.Context, want crdt.VersionVector) (*crdt.State, error) {
-	state := crdt.NewState(p.chains)
-	left := 0
-	for _, d := range want {
-		left += int(d.Seq)
-	}
-	for left > 0 {
+func (p *past) replay(ctx context.Context, want []causal.Span) (*crdt.State, error) {
+	state := crdt.NewState(p.copy.Chains())
+	for len(want) > 0 {
 		records, err := p.read(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if len(records) == 0 {
-			return nil, fmt.Errorf("peer: the log of %q ends %d ops early", p.store.Name(), left)
+			return nil, fmt.Errorf("peer: the log of %q ends before op %d", p.store.Name(), want[len(want)-1].End)
 		}
 		for _, r := range records {
-			if !want.Contains(causal.Dot{Actor: r.Actor, Seq: r.Seq}) {
+			for len(want) > 0 && want[0].End <= r.span.Start {
+				want = want[1:]
+			}
+			if len(want) == 0 {
+				break
+			}
+			if r.span.End <= want[0].Start {
 				continue
 			}
-			if !want.Contains(r.Dot()) {
+			if r.span.Start < want[0].Start || r.span.End > want[0].End {
 				return nil, fmt.Errorf("%w: it ends inside the change %v", ErrUnknownVersion, r.Dot())
 			}
 			a, err := p.add(r)
@@ -111,35 +130,43 @@ func (p *past) replay(ctx context.Context, want crdt.VersionVector) (*crdt.State
 				return nil, err
 			}
 			state.Apply(a)
-			left -= r.span.Len()
+		}
+		if len(want) > 0 && want[len(want)-1].End <= p.next {
+			break
 		}
 	}
 	return state, nil
 }
 
-// vector returns the summary of version, which s must hold.
-func (s *Store) vector(version crdt.Version) (crdt.VersionVector, error) {
+// historyOf returns the ops in the history of version, which s must hold, ascending, and how often the log was rewritten before they were there.
+func (s *Store) historyOf(version crdt.Version) ([]causal.Span, int, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed || s.rep == nil {
-		return nil, s.gone()
+		return nil, 0, s.gone()
 	}
 	g := s.rep.Chains().Graph()
 	lvs, ok := g.LVs(version)
 	if !ok {
-		return nil, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
+		return nil, 0, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
 	}
-	return g.VersionVectorOf(lvs), nil
+	history, _ := g.Diff(lvs, nil)
+	return history, s.rewrites, nil
 }
 
 // At returns what the store showed at version, replayed from the log. The state is the caller's own. Errors
 // wrap ErrUnknownVersion if this device does not hold version.
 func (s *Store) At(ctx context.Context, version crdt.Version) (*crdt.State, error) {
-	want, err := s.vector(version)
-	if err != nil {
-		return nil, err
+	for {
+		want, rewrites, err := s.historyOf(version)
+		if err != nil {
+			return nil, err
+		}
+		state, err := s.newPast(rewrites).replay(ctx, want)
+		if err != errRewritten {
+			return state, err
+		}
 	}
-	return s.newPast().replay(ctx, want)
 }
 
 // Source returns the changes this device holds, for what reads history below View: a crdt.TextView's Edits and At, and a
@@ -162,7 +189,9 @@ type LogEntry struct {
 // there is when it gets there, or with an error.
 func (s *Store) Log(ctx context.Context) iter.Seq2[LogEntry, error] {
 	return func(yield func(LogEntry, error) bool) {
-		p := s.newPast()
+		s.mu.RLock()
+		p := s.newPast(s.rewrites)
+		s.mu.RUnlock()
 		for {
 			records, err := p.read(ctx)
 			if err != nil {
@@ -174,7 +203,7 @@ func (s *Store) Log(ctx context.Context) iter.Seq2[LogEntry, error] {
 			}
 			for _, r := range records {
 				a, err := p.add(r)
-				if !yield(LogEntry{Accepted: a, Parents: r.parents, Signed: r.signed}, err) || err != nil {
+				if !yield(LogEntry{Accepted: a, Parents: r.version, Signed: r.signed}, err) || err != nil {
 					return
 				}
 			}

@@ -239,16 +239,19 @@ func (s *Store) await(ctx context.Context, at causal.LV, rewrites int) (event cr
 }
 
 // catchUp replays the log and yields what is not in since, in events of moderate size. It returns
-// where the log ended when it was through, as a version too.
+// where the log ended when it was through, as a version too. If the log is rewritten meanwhile it ends there, and Watch catches up again.
 func (s *Store) catchUp(ctx context.Context, since crdt.Version, yield func(crdt.Event, error) bool) (causal.LV, crdt.Version, error) {
-	seen, err := s.vector(since)
+	seen, rewrites, err := s.historyOf(since)
 	if err != nil {
 		return 0, nil, err
 	}
 	// Twice through the log: since may be one branch of several, and what it shows must stand
 	// before the first change that is not in it.
-	p := s.newPast()
+	p := s.newPast(rewrites)
 	state, err := p.replay(ctx, seen)
+	if err == errRewritten {
+		return 0, since, nil
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -257,14 +260,14 @@ func (s *Store) catchUp(ctx context.Context, since crdt.Version, yield func(crdt
 	weight := 0
 	for {
 		records, err := p.read(ctx)
-		if err != nil {
+		if err != nil && err != errRewritten {
 			return 0, nil, err
 		}
 		if len(records) == 0 {
 			break
 		}
 		for _, r := range records {
-			if seen.Contains(r.Dot()) {
+			if _, ok := p.copy.LV(r.span.Start); ok {
 				continue
 			}
 			a, err := p.add(r)

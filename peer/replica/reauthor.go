@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,37 +29,44 @@ func (m Moved) Of(d causal.Dot) (causal.Dot, bool) {
 	return causal.Dot{Actor: m.To.Actor, Seq: d.Seq - m.From.Seq + m.To.Seq}, true
 }
 
-// before returns the chains as they were before op end, with every signature that is kept.
-func (r *Replica) before(end causal.LV) (*crdt.Chains, error) {
-	c := crdt.NewChains(r.cfg.Store)
+// before returns a copy of the chains as they were before op end, with every signature that is kept.
+func (r *Replica) before(end causal.LV) (*crdt.Copy, error) {
+	c := crdt.NewCopy(r.cfg.Store)
 	if end == 0 {
 		return c, nil
 	}
+	var failed error
 	err := r.source.Changes(causal.Span{End: end}, func(a crdt.Accepted) bool {
 		if a.Span.End <= end {
-			r.copyChange(c, a.Change, r.graph.Parents(a.Span.Start))
+			_, failed = r.copyChange(c, a)
 		}
-		return a.Span.End < end
+		return a.Span.End < end && failed == nil
 	})
-	if err == nil && c.Graph().Len() != end {
-		err = fmt.Errorf("replica: the log ends at %d, before %d", c.Graph().Len(), end)
+	if err = errors.Join(err, failed); err == nil && c.Chains().Graph().Len() != end {
+		err = fmt.Errorf("replica: the log ends at %d, before %d", c.Chains().Graph().Len(), end)
 	}
 	return c, err
 }
 
-// copyChange adds ch, which r holds, to c, with its signature.
-func (r *Replica) copyChange(c *crdt.Chains, ch *crdt.Change, parents []causal.LV) crdt.Accepted {
-	a := c.Author(ch, parents)
-	if s, ok := r.chains.Signature(ch.Dot()); ok {
-		c.AddSignature(s)
+// copyChange adds a, which r holds, to c, with its signature.
+func (r *Replica) copyChange(c *crdt.Copy, a crdt.Accepted) (crdt.Accepted, error) {
+	start := a.Span.Start
+	own, ok := r.graph.LVOf(r.graph.ActorOf(start), a.Seq-1)
+	if !ok {
+		own = -1
 	}
-	return a
+	copied, err := c.Add(a.Change, a.Span, own, r.graph.Parents(start))
+	if s, ok := r.chains.SignatureAt(a.Span.End - 1); ok && err == nil {
+		c.Chains().AddSignature(s)
+	}
+	return copied, err
 }
 
 // rewriter writes a log anew from some op on.
 type rewriter struct {
 	r     *Replica
-	c     *crdt.Chains
+	c     *crdt.Copy
+	gone  []causal.Span // what is left out, to be written anew
 	moved []Moved
 	list  []crdt.Accepted // what was added to c, from Rewrite.From on
 	first int             // of list, the first that is not kept
@@ -81,20 +89,22 @@ func (r *Replica) rewrite(split causal.LV) (rw *Rewrite, ok bool, err error) {
 		return nil, false, err
 	}
 	var again []crdt.Accepted
-	bad := r.graph.Actor(r.graph.ActorOf(split))
-	w.move(causal.Dot{Actor: bad, Seq: r.graph.Dot(split).Seq})
+	var failed error
 	err = r.source.Changes(causal.Span{Start: split, End: r.graph.Len()}, func(a crdt.Accepted) bool {
-		if !w.follows(a) {
-			w.list = append(w.list, r.copyChange(c, a.Change, w.parents(a)))
-			return true
+		if a.Span.Start > split && !w.follows(a) {
+			var copied crdt.Accepted
+			copied, failed = r.copyChange(c, a)
+			w.list = append(w.list, copied)
+			return failed == nil
 		}
 		if _, ok := w.dot(a.Dot()); !ok {
 			w.move(causal.Dot{Actor: a.Actor, Seq: a.Seq})
 		}
+		w.gone = causal.AppendSpan(w.gone, a.Span)
 		again = append(again, a)
 		return true
 	})
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return nil, false, err
 	}
 	w.first = len(w.list)
@@ -153,22 +163,11 @@ func (w *rewriter) dot(d causal.Dot) (causal.Dot, bool) {
 	return d, false
 }
 
-// follows reports whether a has to be written anew: it is of what is left out, or builds on that.
+// follows reports whether a builds on what is left out, and has to be written anew as well.
 func (w *rewriter) follows(a crdt.Accepted) bool {
-	moved := func(d causal.Dot) bool { _, ok := w.dot(d); return ok }
-	return moved(a.Dot()) || slices.ContainsFunc(a.Deps(), moved) || a.Seq > 1 && moved(causal.Dot{Actor: a.Actor, Seq: a.Seq - 1})
-}
-
-// parents returns what a's author saw, in the new log.
-func (w *rewriter) parents(a crdt.Accepted) []causal.LV {
-	old := w.r.graph.Parents(a.Span.Start)
-	out := make([]causal.LV, len(old))
-	for i, lv := range old {
-		d, _ := w.dot(w.r.graph.Dot(lv))
-		out[i], _ = w.c.Graph().LV(d)
-	}
-	slices.Sort(out)
-	return out
+	return slices.ContainsFunc(w.r.graph.Parents(a.Span.Start), func(p causal.LV) bool {
+		return slices.ContainsFunc(w.gone, func(s causal.Span) bool { return s.Contains(p) })
+	})
 }
 
 // again writes a anew: the same ops at the same version by the actor that took its author's place. It reports false if it cannot, since
@@ -194,46 +193,53 @@ func (w *rewriter) again(a crdt.Accepted) bool {
 		return false
 	}
 	first, _ := w.dot(causal.Dot{Actor: a.Actor, Seq: a.Seq})
-	parents := w.parents(a)
-	ch := crdt.NewChange(first.Actor, first.Seq, a.Time, w.c.Graph().Version(parents), ops)
+	parents, ok := w.c.LVs(w.r.graph.Parents(a.Span.Start))
+	if !ok {
+		return false
+	}
+	slices.Sort(parents)
+	ch := w.c.Chains().NewChange(first.Actor, first.Seq, a.Time, parents, ops)
 	if ch.Validate() != nil || ch.Len() != a.Len() {
 		return false
 	}
-	w.list = append(w.list, w.c.Author(ch, parents))
+	anew := w.c.Chains().Author(ch, parents)
+	w.c.Put(a.Span, anew.Span.Start)
+	w.list = append(w.list, anew)
 	return true
-}
-
-// sign signs an own change of the new log.
-func (w *rewriter) sign(d causal.Dot) {
-	hash, ok := w.c.HashAt(d)
-	if !ok {
-		panic(fmt.Sprintf("replica: sign %s, which is not there", d))
-	}
-	s := crdt.Signature{Dot: d}
-	copy(s.Sig[:], w.r.cfg.Sign(crdt.SigningBytes(hash)))
-	w.c.AddSignature(s)
 }
 
 // signOwn signs own changes where a batch needs it: where another actor takes over, and where each actor ends.
 func (w *rewriter) signOwn(changes []crdt.Accepted) {
+	c := w.c.Chains()
 	ended := make(map[causal.Actor]bool)
 	for i := len(changes) - 1; i >= 0; i-- {
 		a := changes[i]
-		if a.Actor.Device == w.r.cfg.Device && (!ended[a.Actor] || changes[i+1].Actor != a.Actor) {
-			w.sign(a.Dot())
+		_, signed := c.SignatureAt(a.Span.End - 1)
+		if a.Actor.Device == w.r.cfg.Device && !signed && (!ended[a.Actor] || changes[i+1].Actor != a.Actor) {
+			tip, err := c.TipAt(a.Span.End - 1)
+			if err != nil {
+				panic(err) // nothing of a copy rests
+			}
+			s := crdt.Signature{Dot: tip.Dot()}
+			copy(s.Sig[:], w.r.cfg.Sign(crdt.SigningBytes(tip.Hash)))
+			c.AddSignature(s)
 		}
 		ended[a.Actor] = true
 	}
 }
 
-// blocks returns what was added to the new chains in blocks that go on from a log of from ops. ok is false if a batch would be too large.
+// blocks returns what was added to the new chains in blocks that go on from a log of from ops. ok is false if a batch would be too large, or
+// would have two branches of a log.
 func (w *rewriter) blocks(from causal.LV) (out []Block, ok bool) {
 	add := func(changes []crdt.Accepted) bool {
 		if len(changes) == 0 {
 			return true
 		}
+		if !w.c.Chains().OneBatch(changes) {
+			return false
+		}
 		w.signOwn(changes)
-		batch := w.c.AppendBatch(nil, changes)
+		batch := w.c.Chains().AppendBatch(nil, changes)
 		out = append(out, Block{First: changes[0].Span.Start, Batch: batch})
 		return len(batch) <= crdt.MaxBatchBytes && len(changes) <= crdt.MaxBatchChanges
 	}

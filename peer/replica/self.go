@@ -339,7 +339,7 @@ func (r *Replica) partFrom(from causal.Device, b *crdt.Batch) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = past.Check(b, r.cfg.Verify)
+	_, err = past.Chains().Check(b, r.cfg.Verify)
 	var missing *crdt.MissingError
 	switch {
 	case err == nil:
