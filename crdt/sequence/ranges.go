@@ -25,6 +25,7 @@ type Ranges struct {
 	points []settled
 	// tracker, if there is one, has the ops before its done, and on its elements the anchors hung.
 	tracker *tracker
+	spare   *tracker // a small one that was dropped, of which only the memory is of use, as of hung
 	hung    []hungAnchor
 	fed     causal.LV // the version at which the anchors were as the tracker has them
 }
@@ -37,8 +38,8 @@ type settled struct {
 	steps   int // it took from the start: runs of the log, in pieces as they came
 }
 
-// pointEvery is the least number of steps between two points.
-const pointEvery = 64
+// pointEvery is the least number of steps between two points. Most late ops are not very late.
+const pointEvery = 8
 
 // Add adds the range of n elements from pos on, of the sequence s as the author of op lv saw it: what lies outside that is
 // cut off, and a range of which nothing is left stays empty. growStart and growEnd say whether what is inserted right at
@@ -68,13 +69,13 @@ func (r *Ranges) Truncate(lv causal.LV) {
 }
 
 // Rest frees the memory that r keeps in order to go on settling.
-func (r *Ranges) Rest() { r.tracker, r.hung, r.points = nil, nil, nil }
+func (r *Ranges) Rest() { r.tracker, r.spare, r.hung, r.points = nil, nil, nil, nil }
 
 // Clone returns a copy that can be settled without r being changed, as long as r and the sequence are not.
 func (r *Ranges) Clone() *Ranges {
 	c := *r
 	c.anchors, c.points = slices.Clone(r.anchors), slices.Clone(r.points)
-	c.tracker, c.hung = nil, nil
+	c.tracker, c.spare, c.hung = nil, nil, nil
 	return &c
 }
 
@@ -109,7 +110,12 @@ func (r *Ranges) Settle(s *Sequence, g *causal.Graph) {
 	}
 	r.walk(&log, end)
 	if t := r.tracker; t != nil && s.stale(t) {
-		r.tracker, r.hung = nil, nil
+		r.tracker = nil
+		if t.tree.len() <= spareLen && len(r.hung) <= 4*spareLen {
+			r.spare = t
+		} else {
+			r.hung = nil
+		}
 	}
 }
 

@@ -13,7 +13,9 @@ type hungAnchor struct {
 // begin makes a tracker of what comes after base, a critical version, at which r is settled.
 func (r *Ranges) begin(log *opLog, base causal.LV) {
 	if r.tracker == nil {
-		r.tracker = new(tracker)
+		if r.tracker, r.spare = r.spare, nil; r.tracker == nil {
+			r.tracker = new(tracker)
+		}
 	}
 	t := r.tracker
 	size := log.sizeAt(base)

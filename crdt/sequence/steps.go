@@ -1,10 +1,6 @@
 package sequence
 
-import (
-	"sort"
-
-	"github.com/atollsync/atoll/crdt/causal"
-)
+import "github.com/atollsync/atoll/crdt/causal"
 
 // step is what a stretch of ops did in a tracker: what retreat takes back and advance does again. Steps are kept in the order
 // of the ops and lead straight to the spans concerned, so neither looks anything up.
@@ -24,7 +20,15 @@ func (t *tracker) stepFrom(lv causal.LV) int {
 	if n := len(t.steps); n == 0 || t.steps[n-1].end() <= lv {
 		return n
 	}
-	return sort.Search(len(t.steps), func(i int) bool { return t.steps[i].end() > lv })
+	lo, hi := 0, len(t.steps)-1
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); t.steps[mid].end() > lv {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
 }
 
 // move takes the seen version from one that lacks t.off to one that lacks off, and
