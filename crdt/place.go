@@ -9,6 +9,8 @@ import (
 // place is where entries stand: a key of a map, or an element of a list.
 type place struct {
 	entries []*entry
+	// hidden of the entries, the first ones, do not stand: those who delete and write anew leave many.
+	hidden int
 	// deletes are the maximal deletes of this place: none is in another's history.
 	deletes []causal.LV
 }
@@ -52,18 +54,27 @@ func newContent(k Kind) content {
 
 // find returns the entry of that name, standing or not, nil if nothing ever named it.
 func (p *place) find(kind Kind, birth causal.Dot) *entry {
-	for _, e := range p.entries {
-		if e.kind == kind && e.birth == birth {
-			return e
-		}
+	if i := p.index(kind, birth); i >= 0 {
+		return p.entries[i]
 	}
 	return nil
 }
 
-// entry returns the entry of that name, which it makes if nothing named it before.
+// index returns where in p.entries the entry of that name is, -1 if it is not there. The one that was born last is asked for most.
+func (p *place) index(kind Kind, birth causal.Dot) int {
+	for i, e := range slices.Backward(p.entries) {
+		if e.birth.Seq == birth.Seq && e.kind == kind && e.birth == birth {
+			return i
+		}
+	}
+	return -1
+}
+
+// entry returns the entry of that name, which it makes if nothing named it before, to be written to.
 func (p *place) entry(ps *pass, kind Kind, birth causal.Dot) *entry {
-	if e := p.find(kind, birth); e != nil {
-		return e
+	if i := p.index(kind, birth); i >= 0 {
+		p.hidden = min(p.hidden, i)
+		return p.entries[i]
 	}
 	e := &entry{kind: kind, birth: birth, content: newContent(kind)}
 	n := len(p.entries)
@@ -80,7 +91,7 @@ func (p *place) shown(s *State) *entry { return p.latest(s, 0) }
 
 // stands reports whether any entry stands here.
 func (p *place) stands() bool {
-	return slices.ContainsFunc(p.entries, func(e *entry) bool { return len(e.alive) > 0 })
+	return slices.ContainsFunc(p.entries[p.hidden:], func(e *entry) bool { return len(e.alive) > 0 })
 }
 
 // latest returns the standing entry with the latest surviving write among those of
@@ -88,7 +99,7 @@ func (p *place) stands() bool {
 func (p *place) latest(s *State, kind Kind) *entry {
 	var best *entry
 	var at causal.LV
-	for _, e := range p.entries {
+	for _, e := range p.entries[p.hidden:] {
 		if len(e.alive) == 0 || kind != 0 && e.kind != kind {
 			continue
 		}
@@ -102,7 +113,7 @@ func (p *place) latest(s *State, kind Kind) *entry {
 // standing returns the entries that stand, the shown one first, then by latest write.
 func (p *place) standing(s *State) []*entry {
 	var out []*entry
-	for _, e := range p.entries {
+	for _, e := range p.entries[p.hidden:] {
 		if len(e.alive) > 0 {
 			out = append(out, e)
 		}
@@ -135,24 +146,34 @@ func (p *place) admits(ps *pass, deletesWin bool) bool {
 
 // delete hides what stands here: the writes that the delete saw, or all of them if deletes win.
 func (p *place) delete(ps *pass, deletesWin bool) {
-	for _, e := range p.entries {
+	before := p.hidden
+	for i, e := range p.entries[before:] {
 		ps.drop(&e.alive, deletesWin)
 		if r, ok := e.content.(*registerContent); ok {
 			r.drop(ps, deletesWin)
 		}
+		if len(e.alive) == 0 && p.hidden == before+i {
+			p.hidden++
+		}
+	}
+	if ps.undoable() {
+		ps.undo(func() { p.hidden = before })
 	}
 	ps.supersede(&p.deletes, ps.lv)
 }
 
 // appendDigest appends all entries in an order of their own, and the deletes.
 func (p *place) appendDigest(s *State, buf []byte) []byte {
-	entries := slices.Clone(p.entries)
-	slices.SortFunc(entries, func(a, b *entry) int {
-		if a.kind != b.kind {
-			return int(a.kind) - int(b.kind)
-		}
-		return a.birth.Compare(b.birth)
-	})
+	entries := p.entries
+	if len(entries) > 1 {
+		entries = slices.Clone(entries)
+		slices.SortFunc(entries, func(a, b *entry) int {
+			if a.kind != b.kind {
+				return int(a.kind) - int(b.kind)
+			}
+			return a.birth.Compare(b.birth)
+		})
+	}
 	buf = appendArrayHead(buf, len(entries))
 	for _, e := range entries {
 		buf = appendUint(buf, uint64(e.kind))
