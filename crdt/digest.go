@@ -45,9 +45,10 @@ func appendWholeDot(buf []byte, d causal.Dot) []byte {
 
 // appendDots appends the dots of lvs, sorted.
 func (s *State) appendDots(buf []byte, lvs []causal.LV) []byte {
-	dots := make([]causal.Dot, len(lvs))
-	for i, lv := range lvs {
-		dots[i] = s.dot(lv)
+	var room [4]causal.Dot
+	dots := room[:0]
+	for _, lv := range lvs {
+		dots = append(dots, s.dot(lv))
 	}
 	slices.SortFunc(dots, causal.Dot.Compare)
 	buf = appendArrayHead(buf, len(dots))

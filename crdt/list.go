@@ -227,9 +227,11 @@ type elementPlace struct {
 }
 
 // initial returns the place of an element as its insertion left it.
-func (c *listContent) initial(lv causal.LV) *place {
-	run := c.run(lv)
-	p := &elementPlace{alive: [1]causal.LV{lv}}
+func (c *listContent) initial(lv causal.LV) *place { return new(elementPlace).set(c.run(lv), lv) }
+
+// set makes p that of an element of run as its insertion left it.
+func (p *elementPlace) set(run *elementRun, lv causal.LV) *place {
+	*p = elementPlace{alive: [1]causal.LV{lv}}
 	p.entry.alive = p.alive[:]
 	if run.kind == 0 {
 		p.puts[0] = put{lv, run.values.at(int(lv - run.Start))}
@@ -288,6 +290,7 @@ func (c *listContent) latestMoves(s *State) map[causal.LV]causal.LV {
 func (c *listContent) appendDigest(s *State, buf []byte) []byte {
 	latest := c.latestMoves(s)
 	buf = appendArrayHead(buf, c.elements.Len())
+	var room elementPlace
 	c.each(func(lv causal.LV) {
 		buf = appendWholeDot(buf, s.dot(lv))
 		slot, moved := latest[lv]
@@ -295,7 +298,11 @@ func (c *listContent) appendDigest(s *State, buf []byte) []byte {
 			slot = lv
 		}
 		buf = appendWholeDot(buf, s.dot(slot))
-		buf = c.peek(lv).appendDigest(s, buf)
+		p := c.places[lv]
+		if p == nil {
+			p = room.set(c.run(lv), lv)
+		}
+		buf = p.appendDigest(s, buf)
 	})
 	return buf
 }

@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/atollsync/atoll/crdt/causal"
@@ -44,10 +45,17 @@ func (v *ListView) Get(i int) (Value, bool) {
 
 // Kind returns the kind of what is shown at index i, 0 if nothing stands there.
 func (v *ListView) Kind(i int) Kind {
-	if lv, ok := v.elementAt(i); ok {
-		if e := v.content().peek(lv).shown(v.s); e != nil {
-			return e.kind
-		}
+	lv, ok := v.elementAt(i)
+	if !ok {
+		return 0
+	}
+	c := v.content()
+	p := c.places[lv]
+	if p == nil { // it is as it was inserted
+		return cmp.Or(c.run(lv).kind, Register)
+	}
+	if e := p.shown(v.s); e != nil {
+		return e.kind
 	}
 	return 0
 }

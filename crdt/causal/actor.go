@@ -42,6 +42,10 @@ type Actor struct {
 func (a Actor) Compare(b Actor) int { return a.compare(&b) }
 
 func (a *Actor) compare(b *Actor) int {
+	// Mostly the first bytes tell.
+	if x, y := binary.BigEndian.Uint64(a.Device[:]), binary.BigEndian.Uint64(b.Device[:]); x != y {
+		return cmp.Compare(x, y)
+	}
 	if a.Device != b.Device {
 		return a.Device.Compare(b.Device)
 	}

@@ -9,7 +9,7 @@ import (
 // a stretch they come to its highest op first, and with it to all below it there.
 
 // roomFor is how many ops a walk keeps in mind without allocating.
-const roomFor = 16
+const roomFor = 32
 
 // start adds version to a walk's queue. Versions are mostly ascending, and a heap takes what descends at the least cost.
 func (g *Graph) start(queue metHeap, version []LV, flags uint8) metHeap {
