@@ -118,14 +118,17 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	first := len(r.source.unstable)
 	if r.cfg.Brief {
 		r.state.ApplyAll(added)
-	}
-	for a := range added.All {
-		ev := crdt.Event{Changes: []crdt.ChangeNote{{Dot: a.Dot(), Len: a.Span.Len(), Actor: a.Actor, Time: a.Time, Effective: a.Effective}}}
-		if !r.cfg.Brief {
-			ev = r.state.Apply(a)
+		notes := make([]crdt.ChangeNote, 0, k.Len())
+		for a := range added.All {
+			notes = append(notes, crdt.ChangeNote{Dot: a.Dot(), Len: a.Span.Len(), Actor: a.Actor, Time: a.Time, Effective: a.Effective})
+			r.source.unstable = append(r.source.unstable, a)
 		}
-		r.out.events = append(r.out.events, ev)
-		r.source.unstable = append(r.source.unstable, a)
+		r.out.events = append(r.out.events, crdt.Event{Changes: notes})
+	} else {
+		for a := range added.All {
+			r.out.events = append(r.out.events, r.state.Apply(a))
+			r.source.unstable = append(r.source.unstable, a)
+		}
 	}
 	if whole == nil {
 		whole = r.chains.AppendBatch(nil, r.source.unstable[first:])

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -443,7 +444,11 @@ func appendHash(buf []byte, h crdt.Hash) []byte {
 	return appendBin(buf, h[:])
 }
 
+// tipBytes is the most that a tip takes.
+const tipBytes = 2 + causal.ActorSize + 9 + 2 + 32
+
 func appendTips(buf []byte, tips []crdt.Tip) []byte {
+	buf = slices.Grow(buf, 5+len(tips)*tipBytes)
 	buf = appendArray(buf, 3*len(tips))
 	for i := range tips {
 		t := &tips[i]

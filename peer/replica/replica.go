@@ -40,8 +40,8 @@ type Config struct {
 	// Decode reads batches that peers send, as crdt.DecodeBatch does, which it is if nil. What it returns may be shared: a simulation of
 	// many replicas in one process need not read the same bytes for each of them. The replica writes to none of it.
 	Decode func([]byte) (*crdt.Batch, error)
-	// Brief leaves Edits, From and To out of the Events of others' changes, which cost more than the changes: for a simulation that only looks
-	// at which changes came.
+	// Brief leaves Edits, From and To out of the Events of others' changes, which cost more than the changes, and makes one of what came together: for a
+	// simulation that only looks at which changes came.
 	Brief bool
 }
 

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/atollsync/atoll/crdt"
@@ -40,11 +41,13 @@ func (s *source) Changes(span causal.Span, yield func(crdt.Accepted) bool) error
 // settle says that everything before lv is in the log.
 func (s *source) settle(lv causal.LV) {
 	i := sort.Search(len(s.unstable), func(i int) bool { return s.unstable[i].Span.End > lv })
-	rest := s.unstable[i:]
-	if len(rest) == 0 {
-		s.unstable = nil
+	if cap(s.unstable) <= keptUnstable {
+		s.unstable = slices.Delete(s.unstable, 0, i)
 	} else {
-		s.unstable = append([]crdt.Accepted(nil), rest...)
+		s.unstable = append([]crdt.Accepted(nil), s.unstable[i:]...)
 	}
 	s.stable = lv
 }
+
+// keptUnstable is the room for changes on their way to the log that is kept once they are there.
+const keptUnstable = 64

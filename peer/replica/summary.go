@@ -21,11 +21,24 @@ type summary []crdt.Tip
 
 // of returns the tips of a: one, or several if its log is forked.
 func (s summary) of(a causal.Actor) []crdt.Tip {
-	i, ok := slices.BinarySearchFunc(s, a, func(t crdt.Tip, a causal.Actor) int { return t.Actor.Compare(a) })
+	i, ok := s.search(a)
 	if !ok {
 		return nil
 	}
 	return s[i:s.end(i)]
+}
+
+// search returns where the tips of a are, or would be, and whether there are any.
+func (s summary) search(a causal.Actor) (int, bool) {
+	lo, hi := 0, len(s)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); s[mid].Actor.Compare(a) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(s) && s[lo].Actor == a
 }
 
 // end returns where the tips of the actor of the i-th tip, which is its first, end.
@@ -50,7 +63,7 @@ func (s *summary) set(t crdt.Tip) { s.replace(t.Actor, []crdt.Tip{t}) }
 
 // replace puts tips, sorted, in place of those of a.
 func (s *summary) replace(a causal.Actor, tips []crdt.Tip) {
-	i, ok := slices.BinarySearchFunc(*s, a, func(t crdt.Tip, a causal.Actor) int { return t.Actor.Compare(a) })
+	i, ok := s.search(a)
 	j := i
 	if ok {
 		j = s.end(i)
