@@ -104,7 +104,8 @@ func (s *Sim) show(d *Device, events []crdt.Event) {
 				d.shown = g.Len()
 				return
 			}
-			for _, p := range g.Parents(d.shown) {
+			s.parents = g.AppendParents(s.parents[:0], d.shown)
+			for _, p := range s.parents {
 				if p >= d.shown {
 					s.fail(checkOnce, d, fmt.Sprintf("shown %s before what it builds on", s.text(c.Dot)))
 				}
@@ -219,7 +220,7 @@ func (s *Sim) askOracle(d *Device) {
 	if d.r == nil || d.syncing {
 		return
 	}
-	changes := d.disk.changes[:min(len(d.disk.changes), oracleLimit)]
+	changes := d.disk.first(oracleLimit)
 	if len(changes) == 0 {
 		return
 	}

@@ -43,11 +43,11 @@ func TestChecksCanFail(t *testing.T) {
 		}},
 		{checkOracle, nil, func(s *Sim) {
 			disk := s.devices[1].disk // what the oracle is given, and not what the device shows
-			disk.changes = append(disk.changes[:0:0], disk.changes...)
-			ch := *disk.changes[0].Change
+			disk.blocks = append(disk.blocks[:0:0], disk.blocks...)
+			ch := *disk.first(1)[0].Change
 			ch.Groups = append(ch.Groups[:0:0], ch.Groups...)
 			ch.Groups[0].Slice = "another"
-			disk.changes[0].Change = &ch
+			disk.blocks[0].batch = crdt.NewBatch(nil, []*crdt.Change{&ch}, nil)
 		}},
 		{checkShows, func(sc *Scenario) { sc.Expect.Shows = []Shows{{Path: "n", JSON: "1000000"}} }, nil},
 		{checkForks, func(sc *Scenario) { sc.Expect.Forks = 1 }, nil},

@@ -16,18 +16,24 @@ import (
 var errDiskFull = errors.New("simulations: no space left on the disk")
 
 // disk is a device's virtual disk: a log of blocks, of which those that were synced survive a crash, and what the replica asked to keep of its
-// peers. The changes in it are shared with all other disks that hold them.
+// peers. What is in its blocks is shared with all other disks that hold the same.
 //
 // It is the replica's Log.
 type disk struct {
-	blocks  []replica.Block
-	changes []crdt.Accepted // those of blocks
+	blocks  []diskBlock
 	peers   map[causal.Device][]byte
 	records map[causal.Device][]byte
 	self    []byte
 	actor   causal.Actor
 	bytes   int
 	torn    bool // half of a block lies behind the last one
+}
+
+// diskBlock is a block of the log.
+type diskBlock struct {
+	replica.Block
+	batch *crdt.Batch // the block decoded
+	end   causal.LV
 }
 
 func newDisk(actor causal.Actor) *disk {
@@ -38,7 +44,7 @@ func newDisk(actor causal.Actor) *disk {
 func (d *disk) copy() *disk {
 	c := newDisk(d.actor)
 	c.self = d.self
-	c.blocks, c.changes, c.bytes = slices.Clone(d.blocks), slices.Clone(d.changes), d.bytes
+	c.blocks, c.bytes = slices.Clone(d.blocks), d.bytes
 	for k, v := range d.peers {
 		c.peers[k] = v
 	}
@@ -50,17 +56,19 @@ func (d *disk) copy() *disk {
 
 // len returns the number of ops in the log.
 func (d *disk) len() causal.LV {
-	if len(d.changes) == 0 {
+	if len(d.blocks) == 0 {
 		return 0
 	}
-	return d.changes[len(d.changes)-1].Span.End
+	return d.blocks[len(d.blocks)-1].end
 }
 
 // holds reports whether an op is in the log, on whichever branch: one branch may end before another that came later.
 func (d *disk) holds(dot causal.Dot) bool {
-	for i := len(d.changes) - 1; i >= 0; i-- {
-		if ch := d.changes[i].Change; ch.Actor == dot.Actor && ch.Seq+causal.Seq(ch.Len()) > dot.Seq {
-			return true
+	for i := range slices.Backward(d.blocks) {
+		for run := range d.blocks[i].batch.Runs {
+			if run.Actor == dot.Actor && run.End > dot.Seq {
+				return true
+			}
 		}
 	}
 	return false
@@ -110,8 +118,6 @@ func (d *disk) cut(from causal.LV) {
 		d.bytes -= len(block.Batch)
 	}
 	d.blocks = slices.Clone(d.blocks[:i])
-	j := sort.Search(len(d.changes), func(i int) bool { return d.changes[i].Span.Start >= from })
-	d.changes = slices.Clone(d.changes[:j])
 }
 
 // write puts blocks behind the log's end.
@@ -125,12 +131,8 @@ func (d *disk) write(blocks []replica.Block, decode func([]byte) (*crdt.Batch, e
 		if err != nil {
 			return fmt.Errorf("simulations: the replica wrote a block that does not decode: %w", err)
 		}
-		for ch := range b.All {
-			span := causal.Span{Start: next, End: next + causal.LV(ch.Len())}
-			d.changes = append(d.changes, crdt.Accepted{Change: ch, Span: span})
-			next = span.End
-		}
-		d.blocks = append(d.blocks, block)
+		next += causal.LV(b.Ops())
+		d.blocks = append(d.blocks, diskBlock{block, b, next})
 		d.bytes += len(block.Batch)
 	}
 	return nil
@@ -138,13 +140,34 @@ func (d *disk) write(blocks []replica.Block, decode func([]byte) (*crdt.Batch, e
 
 // Changes yields the changes that overlap span, in LV order. It implements replica.Log.
 func (d *disk) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
-	i := sort.Search(len(d.changes), func(i int) bool { return d.changes[i].Span.End > span.Start })
-	for ; i < len(d.changes) && d.changes[i].Span.Start < span.End; i++ {
-		if !yield(d.changes[i]) {
-			return nil
+	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].end > span.Start })
+	for ; i < len(d.blocks) && d.blocks[i].First < span.End; i++ {
+		next := d.blocks[i].First
+		for ch := range d.blocks[i].batch.All {
+			at := causal.Span{Start: next, End: next + causal.LV(ch.Len())}
+			next = at.End
+			if at.End <= span.Start {
+				continue
+			}
+			if at.Start >= span.End || !yield(crdt.Accepted{Change: ch, Span: at}) {
+				return nil
+			}
 		}
 	}
 	return nil
+}
+
+// first returns the first n changes of the log, or all if there are fewer.
+func (d *disk) first(n int) []crdt.Accepted {
+	var out []crdt.Accepted
+	d.Changes(causal.Span{End: d.len()}, func(a crdt.Accepted) bool {
+		if len(out) == n {
+			return false
+		}
+		out = append(out, a)
+		return true
+	})
+	return out
 }
 
 // sortedDevices returns the keys of m in order.

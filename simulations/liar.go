@@ -151,7 +151,7 @@ func (l *liar) batch(actor causal.Actor, says string, n, without int) []byte {
 	s := l.d.sim
 	chains := crdt.NewChains(s.store)
 	state := crdt.NewState(chains)
-	if len(l.d.disk.changes) <= maxScratch {
+	if len(l.d.disk.first(maxScratch+1)) <= maxScratch {
 		for i := range l.d.disk.blocks {
 			b, err := s.decode(l.d.disk.blocks[i].Batch)
 			if err != nil {

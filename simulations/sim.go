@@ -50,6 +50,7 @@ type Sim struct {
 	changes, applied, messages, bytes int
 	skipped                           int // ops that could not be made
 	scratch                           []byte
+	parents                           []causal.LV // room
 	spreading                         map[causal.Dot]*spreading
 	versions                          []heldVersion
 	present                           int // honest devices online at the last sample
