@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"iter"
-	"unicode/utf8"
 
 	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/sequence"
@@ -130,7 +129,7 @@ func (t *keystrokes) lastInsert() (causal.LV, bool) {
 // position is what one op would be that does it all: its author saw the same before each, but for the run itself.
 func (c *textContent) play(ps *pass, t *keystrokes) {
 	text := t.text
-	ascii := len(text) == utf8.RuneCountInString(text)
+	ascii := len(text) == sequence.CountRunes(text)
 	for i := range t.runs {
 		r := &t.runs[i]
 		n := r.n * r.size
@@ -153,19 +152,27 @@ func (c *textContent) play(ps *pass, t *keystrokes) {
 
 // backspace applies a run of backspaces, those that take neighbours as one edit to the text shown.
 func (c *textContent) backspace(ps *pass, r *typingRun) {
-	var room [1]sequence.Edit
-	pos, deleted := 0, 0
-	for i := range r.n {
-		for _, e := range c.ops.Delete(ps.s.graph, ps.history, ps.lv+causal.LV(i*r.size), r.pos-i*r.size, r.size, room[:0]) {
-			if deleted > 0 && e.Pos+e.Deleted == pos {
-				pos, deleted = e.Pos, deleted+e.Deleted
-				continue
-			}
-			if deleted > 0 {
-				c.edit(ps, pos, deleted, "", 0, nil)
-			}
-			pos, deleted = e.Pos, e.Deleted
+	edits := ps.s.edits[:0]
+	if r.size == 1 {
+		edits = c.ops.Backspace(ps.s.graph, ps.history, ps.lv, r.pos, r.n, edits)
+	} else {
+		for i := range r.n {
+			edits = c.ops.Delete(ps.s.graph, ps.history, ps.lv+causal.LV(i*r.size), r.pos-i*r.size, r.size, edits)
 		}
+	}
+	if ps.s.edits = edits; cap(edits) > maxRoom {
+		ps.s.edits = nil
+	}
+	pos, deleted := 0, 0
+	for _, e := range edits {
+		if deleted > 0 && e.Pos+e.Deleted == pos {
+			pos, deleted = e.Pos, deleted+e.Deleted
+			continue
+		}
+		if deleted > 0 {
+			c.edit(ps, pos, deleted, "", 0, nil)
+		}
+		pos, deleted = e.Pos, e.Deleted
 	}
 	if deleted > 0 {
 		c.edit(ps, pos, deleted, "", 0, nil)

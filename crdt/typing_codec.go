@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/atollsync/atoll/crdt/causal"
+	"github.com/atollsync/atoll/crdt/sequence"
 )
 
 // A typing travels as an array of 7:
@@ -230,7 +231,7 @@ func (t *keystrokes) fitText() bool {
 			large = large || most+strSize(utf8.UTFMax*r.size) > inlineOps
 		}
 	}
-	if utf8.RuneCountInString(t.text) != inserted {
+	if sequence.CountRunes(t.text) != inserted {
 		return false
 	}
 	if large {

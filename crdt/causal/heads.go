@@ -14,6 +14,9 @@ func nextHeads(heads, parents []LV, lv LV) []LV {
 		return heads
 	}
 	for _, p := range parents {
+		if len(heads) == 0 || p < heads[0] {
+			continue // not one of them: as what a crowd starts from
+		}
 		at, ok := slices.BinarySearch(heads, p)
 		switch {
 		case !ok:

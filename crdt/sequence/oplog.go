@@ -236,6 +236,15 @@ func (l *opLog) extend(kind opKind, lv causal.LV, pos, n int) bool {
 	return true
 }
 
+// goBack is extend for n deletions of one element each, the first at pos and each of the others right before the one before it.
+func (l *opLog) goBack(lv causal.LV, pos, n int) bool {
+	if pos-n < -1 || !l.extend(backDeleteOp, lv, pos, 1) {
+		return false
+	}
+	l.runs[len(l.runs)-1].n += n - 1
+	return true
+}
+
 // add appends an op, joining it to the last run where the two read as one.
 func (l *opLog) add(op opRun) {
 	if n := len(l.runs); n > 0 {

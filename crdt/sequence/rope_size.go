@@ -44,6 +44,9 @@ func sizeOf(s []byte) ropeSize {
 // continuations returns how many of eight bytes do not start a rune.
 func continuations(x uint64) int { return bits.OnesCount64(x >> 7 &^ (x >> 6) & lowBits) }
 
+// CountRunes returns the number of runes of s, which is valid UTF-8.
+func CountRunes(s string) int { return sizeOf([]byte(s)).runes }
+
 // skipRunes returns the offset of the k-th rune of text.
 func skipRunes(text []byte, k int) int {
 	b := 0

@@ -116,6 +116,20 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	return edits
 }
 
+// Backspace is Delete for n deletions of one element each, by the ops lv, lv+1, ...: the first at pos, and each of the others right
+// before the one before it.
+func (s *Sequence) Backspace(g *causal.Graph, h causal.History, lv causal.LV, pos, n int, edits []Edit) []Edit {
+	for n > 0 {
+		if h.Complete() && s.log.goBack(lv, pos, n) {
+			s.length -= n
+			return append(edits, Edit{Pos: pos - n + 1, Deleted: n})
+		}
+		edits = s.Delete(g, h, lv, pos, 1, edits)
+		lv, pos, n = lv+1, pos-1, n-1
+	}
+	return edits
+}
+
 // asked is a question to opLog.firstIn and its answer.
 type asked struct {
 	spans []causal.Span
