@@ -106,9 +106,12 @@ func (n *Node) newActor() crdt.Actor {
 
 // restore builds a replica from what is durable.
 func (s *Store) restore() (*replica.Replica, error) {
-	key := s.node.key
+	key, fresh := s.node.key, s.node.newActor
+	if s.fault != nil {
+		fresh = nil // it writes no more, and a new actor could not be stored: time and again
+	}
 	rep, err := replica.New(replica.Config{
-		Store: s.id, Device: s.node.device, Actor: s.actor, Log: s.log, NewActor: s.node.newActor,
+		Store: s.id, Device: s.node.device, Actor: s.actor, Log: s.log, NewActor: fresh,
 		Sign: func(msg []byte) []byte { return ed25519.Sign(key, msg) },
 	})
 	if err != nil {

@@ -185,7 +185,11 @@ func (s *Sim) act(a Action) {
 		for _, d := range s.find(a.Devices) {
 			s.full[d.number]++
 			if a.For > 0 {
-				s.after(a.For, func() { s.full[d.number] = max(0, s.full[d.number]-1) })
+				s.after(a.For, func() {
+					if s.full[d.number] = max(0, s.full[d.number]-1); s.full[d.number] == 0 {
+						d.makeRoom()
+					}
+				})
 			}
 		}
 	case Do:
@@ -378,6 +382,7 @@ func (s *Sim) healAll() {
 	}
 	for _, d := range s.devices {
 		s.full[d.number] = 0
+		d.makeRoom()
 		d.crashOn = 0
 		if d.offline > 0 {
 			d.offline = 1

@@ -44,8 +44,10 @@ type Device struct {
 	busy    time.Duration // until when a slow device works on what it took in
 	shown   causal.LV     // how far watchers were shown the log
 	waiting []waiting     // own ops whose changes are not durable yet
-	crashOn fault         // crash at the next write of this kind, or 0
-	struck  func()        // and how
+	// readOnly: a write failed, and nothing is written any more until the device starts again.
+	readOnly bool
+	crashOn  fault  // crash at the next write of this kind, or 0
+	struck   func() // and how
 
 	suspect bool // its log was cloned or restored, so what it said once may be true no more
 	cloned  bool // there is another with the same key
@@ -160,7 +162,7 @@ func (d *Device) boot() {
 func (d *Device) open() bool {
 	s := d.sim
 	renew := d.renew
-	if planted.Is(planted.ReissuedDot) {
+	if d.readOnly || planted.Is(planted.ReissuedDot) {
 		renew = nil
 	}
 	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: renew, Sign: d.sign, Verify: s.signer.verify,
@@ -204,12 +206,7 @@ func (d *Device) rewritten(rw *replica.Rewrite) {
 		d.r = nil
 		return
 	}
-	d.r.SetGossip(d.gossiping)
-	for _, l := range d.links {
-		if l.up {
-			d.greet(l.peer(d))
-		}
-	}
+	d.reconnect()
 	for _, m := range rw.Moved {
 		for i := range d.acked {
 			a := &d.acked[i]
@@ -223,6 +220,42 @@ func (d *Device) rewritten(rw *replica.Rewrite) {
 		}
 	}
 	d.acknowledge()
+}
+
+// reconnect connects a replica that was made anew to those that the device is connected to.
+func (d *Device) reconnect() {
+	d.r.SetGossip(d.gossiping)
+	for _, l := range d.links {
+		if l.up {
+			d.greet(l.peer(d))
+		}
+	}
+}
+
+// breakDown is what a write that fails does, as in a node: memory is made anew from what is durable, which is still read, and sent to peers. Nothing
+// is written any more until somebody makes room and starts the device again.
+func (d *Device) breakDown() {
+	s := d.sim
+	s.faults.saw(faultDiskFull)
+	s.begin("disk full", d, "")
+	s.trace.note(s.now, markReadOnly, d.number, int(d.disk.len()), 0, func() string { return d.name + " cannot write: its disk is full" })
+	for _, w := range d.waiting {
+		w.done(errDiskFull)
+	}
+	d.waiting, d.rd, d.readOnly = d.waiting[:0], replica.Ready{}, true
+	if !d.open() {
+		d.r = nil
+		return
+	}
+	d.reconnect()
+}
+
+// makeRoom starts a device again that could not write.
+func (d *Device) makeRoom() {
+	if d.readOnly && d.r != nil {
+		d.halt("there is room on its disk again")
+		d.sim.revive(d)
+	}
 }
 
 // acknowledge tells those who wait for a write that it is durable.
@@ -255,7 +288,10 @@ func (d *Device) halt(why string) {
 			in.done(ErrDown)
 		}
 	}
-	d.r, d.rd, d.waiting, d.inbox, d.syncing = nil, replica.Ready{}, nil, nil, false
+	if d.readOnly {
+		s.end("disk full", d)
+	}
+	d.r, d.rd, d.waiting, d.inbox, d.syncing, d.readOnly = nil, replica.Ready{}, nil, nil, false, false
 	d.life++
 	s.trace.note(s.now, markStop, d.number, d.life, 0, func() string { return d.name + " stops: " + why })
 	for _, l := range d.links {
@@ -340,32 +376,18 @@ func (d *Device) work() {
 // finish is when what was to be written is durable.
 func (d *Device) finish() {
 	s := d.sim
-	room := d.group.Disk.Capacity
-	full := s.full[d.number] > 0
-	if len(d.rd.Blocks) > 0 {
-		n := 0
-		for i := range d.rd.Blocks {
-			n += len(d.rd.Blocks[i].Batch)
-		}
-		full = full || room > 0 && d.disk.bytes+n > room
-	} else {
-		full = false
-	}
-	err := errDiskFull
-	if !full {
-		err = d.disk.append(&d.rd, s.decode)
-	}
+	rd := &d.rd
+	writes := len(rd.Blocks) > 0 || rd.Rewrite != nil || !rd.Actor.IsZero()
 	switch {
-	case errors.Is(err, errDiskFull):
-		// As a node does: memory is built anew from the log, and writes fail. It tries again after a while.
-		s.faults.saw(faultDiskFull)
-		d.halt("its disk is full")
-		s.span("disk full", d, 10*time.Second)
-		s.after(10*time.Second, func() { s.revive(d) })
+	case d.readOnly && !writes: // what is known of peers, and that they were told something, is not kept
+	case d.readOnly, d.full(writes || rd.Self != nil):
+		d.breakDown()
 		return
-	case err != nil:
-		s.fail(checkHonest, d, err.Error())
-		return
+	default:
+		if err := d.disk.append(rd, s.decode); err != nil {
+			s.fail(checkHonest, d, err.Error())
+			return
+		}
 	}
 	if rw := d.rd.Rewrite; rw != nil {
 		d.rd = replica.Ready{}
@@ -380,6 +402,16 @@ func (d *Device) finish() {
 		d.sendAll()
 	}
 	d.rd = replica.Ready{}
+}
+
+// full reports whether there is no room for what is to be written, if anything is.
+func (d *Device) full(writes bool) bool {
+	n := d.disk.bytes
+	for i := range d.rd.Blocks {
+		n += len(d.rd.Blocks[i].Batch)
+	}
+	room := d.group.Disk.Capacity
+	return writes && (d.sim.full[d.number] > 0 || room > 0 && n > room)
 }
 
 // sendAll sends what a Ready wants sent.

@@ -49,6 +49,8 @@ func (d *Device) take(in input) {
 		d.subscribe()
 	case in.subscribed != nil:
 		d.r.SetSubscribed(in.subscribed.id, in.subscribed.gossiping)
+	case in.op != nil && d.readOnly:
+		in.done(errDiskFull)
 	case in.op != nil:
 		dot, err := d.r.Commit(d.now(), in.op)
 		if err != nil || dot.IsZero() {
@@ -98,6 +100,9 @@ func (d *Device) takeParcel(p *parcel) {
 	}
 	before := d.r.Chains().Len()
 	gap := d.pending
+	if _, changes := m.(*replica.Changes); d.readOnly && (changes || p.gossip != nil) {
+		return // it cannot be made durable
+	}
 	if err == nil {
 		if p.gossip != nil {
 			err = d.r.StepGossip(p.gossip.from, m, d.now())

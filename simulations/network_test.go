@@ -193,3 +193,49 @@ func TestWriteOfAnEarlierLife(t *testing.T) {
 		t.Errorf("outcomes %v, the last at %v, %d ops on the disk", outcomes, at, d.disk.len())
 	}
 }
+
+// A device whose disk is full writes nothing and takes nothing in, and goes on to show and to pass on what it holds. When somebody has made room
+// and started it again, it catches up.
+func TestFullDisk(t *testing.T) {
+	Run(t, Config{Devices: 3, Seed: 1}, func(s *Sim) {
+		put := func(device int, key string) error {
+			return s.Device(device).Update(func(tx *crdt.Tx) error { tx.Map("m").Put(key, device); return nil })
+		}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Offline(2)
+		s.For(time.Minute)
+		must(put(0, "before"))
+		s.For(time.Minute)
+		s.Do(FillDisk{Devices: []string{"device-1"}, For: time.Hour})
+		if err := put(0, "full"); err != errDiskFull {
+			t.Errorf("a write to a full disk: %v", err)
+		}
+		if err := put(0, "again"); err != errDiskFull {
+			t.Errorf("another write: %v", err)
+		}
+		// The one that was away meets only the one whose disk is full.
+		s.Partition([]int{0, 2}, []int{1})
+		must(put(1, "elsewhere"))
+		s.Online(2)
+		s.For(time.Minute)
+		for i, want := range []string{`{"m":{"before":0}}`, `{"m":{"before":0,"elsewhere":1}}`, `{"m":{"before":0}}`} {
+			if got := s.Device(i).View().JSON(); got != want {
+				t.Errorf("%s shows %s, want %s", s.Device(i).Name(), got, want)
+			}
+		}
+		must(put(2, "from the one that was away"))
+		s.Heal()
+		s.For(time.Minute)
+		if got, want := s.Device(0).View().JSON(), `{"m":{"before":0}}`; got != want {
+			t.Errorf("with a full disk it shows %s, want %s", got, want)
+		}
+		s.For(time.Hour)
+		must(put(0, "after"))
+		s.Converged(Within(10 * time.Second))
+	})
+}

@@ -237,13 +237,6 @@ func (s *Sim) end(what string, d *Device) {
 	}
 }
 
-// span notes something that lasts for a time.
-func (s *Sim) span(what string, d *Device, length time.Duration) {
-	if len(s.result.Spans) < maxSpans {
-		s.result.Spans = append(s.result.Spans, Span{What: what, Devices: []int{d.number}, From: s.now, To: s.now + length})
-	}
-}
-
 // record keeps a message for the space-time diagram, while there are few.
 func (s *Sim) record(p *parcel) {
 	p.index = -1

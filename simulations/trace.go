@@ -37,6 +37,7 @@ const (
 	markRewritten
 	markEnd
 	markLie
+	markReadOnly
 )
 
 // note puts a record into the trace. Its numbers say what happened; line, which is asked for only if somebody reads, says it in words.
