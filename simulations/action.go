@@ -100,6 +100,8 @@ func (s *Sim) askAction(a Action) {
 			s.faults.ask(faultDuringWrite)
 		case "merge":
 			s.faults.ask(faultDuringMerge)
+		case "rewrite":
+			s.faults.ask(faultDuringRewrite)
 		}
 	case Restore:
 		s.faults.ask(faultRestore)
@@ -323,6 +325,13 @@ func (s *Sim) crash(d *Device, a Crash) {
 		d.crashOn, d.struck = faultDuringWrite, strike
 	case a.During == "merge":
 		d.crashOn, d.struck = faultDuringMerge, strike
+	case a.During == "rewrite":
+		d.crashOn, d.struck = faultDuringRewrite, func() {
+			if !d.rd.Actor.IsZero() {
+				d.disk.actor = d.rd.Actor // a node stores it before
+			}
+			strike()
+		}
 	default:
 		strike()
 	}

@@ -497,6 +497,9 @@ func (d *Device) happen(h *happening) {
 
 // strikes reports whether the crash that a device waits for is due with the write at hand.
 func (d *Device) strikes() bool {
+	if d.crashOn == faultDuringRewrite || d.rd.Rewrite != nil {
+		return d.crashOn == faultDuringRewrite && d.rd.Rewrite != nil
+	}
 	own := len(d.waiting) > 0
 	return own == (d.crashOn == faultDuringWrite)
 }

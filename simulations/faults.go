@@ -15,6 +15,7 @@ const (
 	faultTorn
 	faultDuringWrite
 	faultDuringMerge
+	faultDuringRewrite
 	faultDiskFull
 	faultBackup
 	faultRestore
@@ -47,7 +48,7 @@ const (
 var faultNames = [faults]string{
 	faultPartition: "partition", faultCut: "cut", faultFlap: "flapping link", faultOffline: "device offline", faultLateJoin: "late join",
 	faultLeave: "device left", faultCrash: "crash", faultLostWrite: "unsynced write lost", faultTorn: "torn write", faultDuringWrite: "crash during a write",
-	faultDuringMerge: "crash during a merge", faultDiskFull: "disk full", faultBackup: "backup", faultRestore: "restored backup", faultClone: "cloned directory",
+	faultDuringMerge: "crash during a merge", faultDuringRewrite: "crash during a rewrite", faultDiskFull: "disk full", faultBackup: "backup", faultRestore: "restored backup", faultClone: "cloned directory",
 	faultClockJump: "clock jump", faultSkew: "clock skew", faultSlow: "slow device", faultLoss: "message lost", faultDuplicate: "message duplicated", faultReorder: "message reordered",
 	faultJitter: "jitter", faultBandwidth: "bandwidth used up", faultFerry: "ferry crossed", faultGap: "changes before what they build on", faultSilent: "lost on a link that seemed well",
 	faultReconnect: "reconnect", faultForge: "forged changes", faultFork: "fork", faultWithhold: "withheld changes", faultGarbage: "garbage",

@@ -9,7 +9,7 @@ import (
 	"github.com/atollsync/atoll/simulations"
 )
 
-// What simulations found in the engine stays fixed: each scenario in testdata/golden is what was found, brought down to what matters. It says
+// What simulations found in the engine stays fixed: each scenario in testdata/golden is what was found, brought down to what matters, or what is hard to come by. It says
 // what went wrong and where that was fixed, and expects what must come of it. Faults that it asks for and that did not happen fail it.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/golden/*.yaml")

@@ -197,7 +197,7 @@ type (
 	Online struct{ Devices []string }
 	// Crash stops devices at once: what was not synced is lost. Torn leaves half of the last write, which a device notices
 	// when it starts. During waits for a moment to strike: "" at once, "write" while a local change is being written,
-	// "merge" while changes of others are. The device starts again after Down (default 10 s).
+	// "merge" while changes of others are, "rewrite" while what a device had told nobody is written anew. The device starts again after Down (default 10 s).
 	Crash struct {
 		Devices []string
 		Torn    bool

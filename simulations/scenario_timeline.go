@@ -101,7 +101,7 @@ func (e *eventReader) fields() fileFields {
 		"to":      r.names(&e.to, &r.named),
 		"one-way": r.bool(&e.flag),
 		"torn":    r.bool(&e.flag),
-		"during":  oneOf(&r.fileReader, "moment", &e.during, []string{"write", "merge"}),
+		"during":  oneOf(&r.fileReader, "moment", &e.during, []string{"write", "merge", "rewrite"}),
 		"down":    r.span(&e.down, time.Millisecond),
 		"up":      r.span(&e.up, time.Millisecond),
 		"for":     r.span(&e.for_, time.Millisecond),
