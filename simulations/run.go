@@ -24,7 +24,7 @@ type Progress struct {
 
 // Options are what a run may be given beyond its scenario. The zero value is right for most.
 type Options struct {
-	// Progress is called after each sample, which is a few hundred times in a run. If it returns false the run ends.
+	// Progress is called after each sample, which is a few hundred times in a run, and in large runs more often. If it returns false the run ends.
 	Progress func(Progress) bool
 	// Trace is called for each line of the trace.
 	Trace func(line string)
@@ -59,6 +59,9 @@ func (s *Sim) run() {
 func (s *Sim) forUntil(end time.Duration, done func() bool) {
 	for s.queue.len() > 0 && s.queue.heap[0].at <= end && !s.stopped && !s.result.Interrupted {
 		s.Step()
+		if s.steps++; s.steps%stepsPerReport == 0 {
+			s.report()
+		}
 		if done != nil && done() {
 			return
 		}
@@ -92,6 +95,21 @@ func (s *Sim) converge(within time.Duration) {
 
 // settle is how long a run goes on after devices converged.
 const settle = 5 * time.Second
+
+// stepsPerReport is after how many steps at most the one who waits is told how far the run is.
+const stepsPerReport = 1 << 14
+
+// report tells the one who waits how far the run is, and reports whether it is to go on.
+func (s *Sim) report() bool {
+	if s.progress != nil {
+		apart := 0
+		if n := len(s.result.Samples); n > 0 {
+			apart = s.result.Samples[n-1].Apart
+		}
+		s.result.Interrupted = s.result.Interrupted || !s.progress(Progress{Now: s.now, For: s.scenario.For, Healing: s.healing, Apart: apart, Changes: s.changes, Applied: s.applied, Devices: len(s.devices)})
+	}
+	return !s.result.Interrupted
+}
 
 // sample notes how things stand, checks what can be checked at any time, and plans the next sample.
 func (s *Sim) sample() {
@@ -130,8 +148,7 @@ func (s *Sim) sample() {
 		}
 	}
 	s.result.Samples = append(s.result.Samples, x)
-	if s.progress != nil && !s.progress(Progress{Now: s.now, For: s.scenario.For, Healing: s.healing, Apart: x.Apart, Changes: s.changes, Applied: s.applied, Devices: len(s.devices)}) {
-		s.result.Interrupted = true
+	if !s.report() {
 		return
 	}
 	every := s.scenario.Every

@@ -49,6 +49,7 @@ type Sim struct {
 
 	changes, applied, messages, bytes int
 	skipped                           int // ops that could not be made
+	steps                             int
 	scratch                           []byte
 	parents                           []causal.LV // room
 	spreading                         map[causal.Dot]*spreading
