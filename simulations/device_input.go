@@ -113,7 +113,7 @@ func (d *Device) takeParcel(p *parcel) {
 	grown := d.r.Chains().Len() - before
 	d.applied += grown
 	s.applied += grown
-	if d.actors != len(d.r.Chains().Graph().Actors()) {
+	if !d.gossiping && d.actors != len(d.r.Chains().Graph().Actors()) {
 		d.subscribe()
 	}
 	if d.group.Slow > 0 && grown > 0 {

@@ -62,8 +62,11 @@ func (d *Device) subscribe() {
 	on := s.above < 0
 	d.actors = len(d.r.Chains().Graph().Actors())
 	if !on {
-		n := max(d.connected, len(d.r.Devices()))
-		on = n > s.above || d.gossiping && n > s.above/2
+		least := s.above
+		if d.gossiping {
+			least /= 2
+		}
+		on = d.connected > least || d.actors > least && len(d.r.Devices()) > least
 	}
 	if on == d.gossiping {
 		return

@@ -304,7 +304,8 @@ func (r *Replica) seal() {
 // addBlock queues a batch for the log. It is also what to send to a peer that lacks just that.
 func (r *Replica) addBlock(span causal.Span, batch []byte) {
 	r.out.blocks = append(r.out.blocks, Block{First: span.Start, Batch: batch})
-	r.out.cuts = append(r.out.cuts, cutting{missing: []causal.Span{span}, batch: batch})
+	whole := []causal.Span{span}
+	r.out.cuts = append(r.out.cuts, cutting{missing: whole, batch: batch, sent: whole, ends: r.ends(whole)})
 	r.sealed = span.End
 	r.grew()
 }

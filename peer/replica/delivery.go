@@ -185,24 +185,25 @@ func (r *Replica) addRecord(rec Record) {
 		return
 	}
 	r.records.set(rec, r.now)
+	r.attention.soon(r.now)
 	r.out.records = append(r.out.records, DeviceRecord{Device: rec.Device, Record: rec.AppendTo(nil)})
 }
 
 // evictRecord makes room for the record of a device that is connected or wrote something here, at the price of one
 // that neither is nor did. It returns false if d is no such device or there is no such record.
 func (r *Replica) evictRecord(d causal.Device) bool {
-	known := make(map[causal.Device]bool)
-	for _, a := range r.graph.Actors() {
-		known[a.Device] = true
+	tips := r.summary().tips
+	known := func(d causal.Device) bool {
+		if p := r.peers[d]; p != nil && p.connected || d == r.cfg.Device {
+			return true
+		}
+		_, wrote := slices.BinarySearchFunc(tips, d, func(t crdt.Tip, d causal.Device) int { return t.Actor.Device.Compare(d) })
+		return wrote
 	}
-	for _, p := range r.order {
-		known[p.device] = known[p.device] || p.connected
-	}
-	known[r.cfg.Device] = true
-	if !known[d] {
+	if !known(d) {
 		return false
 	}
-	i := slices.IndexFunc(r.records.list, func(rec Record) bool { return !known[rec.Device] })
+	i := slices.IndexFunc(r.records.list, func(rec Record) bool { return !known(rec.Device) })
 	if i < 0 {
 		return false
 	}
@@ -227,11 +228,15 @@ func (r *Replica) tickRecord() {
 // record comes to every device, so what they cost grows with the devices that make them and with what is in each.
 const recordsPerInterval = 256
 
+// recordInterval is Limits.RecordInterval stretched by how much all devices' records are.
+func (r *Replica) recordInterval() int64 {
+	return r.limits.RecordInterval * int64(1+len(r.graph.Actors())*len(r.records.list)/recordsPerInterval)
+}
+
 // recordAt returns when this device's record is due, and false if the last one still says what it holds.
 func (r *Replica) recordAt() (int64, bool) {
 	n := r.graph.Len()
-	stretch := 1 + len(r.graph.Actors())*len(r.records.list)/recordsPerInterval
-	return r.records.at + r.limits.RecordInterval*int64(stretch), n > 0 && n != r.records.lv
+	return r.records.at + r.recordInterval(), n > 0 && n != r.records.lv
 }
 
 // makeRecord signs this device's record of what it holds as of the Ready being made, whose blocks will be
@@ -252,6 +257,7 @@ func (r *Replica) makeRecord() {
 	r.out.records = append(r.out.records, DeviceRecord{Device: rec.Device, Record: rec.AppendTo(nil)})
 	for _, p := range r.order {
 		p.sayRecords = true
+		r.touch(p)
 	}
 }
 
@@ -284,7 +290,7 @@ func (p *peer) owesRecord(rec *Record) bool {
 
 // recordsDue reports whether there is a record to send to p.
 func (r *Replica) recordsDue(p *peer) bool {
-	if !p.heard || p.told == r.records.version {
+	if !p.heard || p.told == r.records.version || r.now < p.recordsAt {
 		return false
 	}
 	for i := range r.records.list {
@@ -297,21 +303,23 @@ func (r *Replica) recordsDue(p *peer) bool {
 }
 
 // takeRecords returns the records that p is not known to have, up to a size, and counts them as sent. The rest goes
-// with a later Tick.
+// with a later Tick, as do those that come before p has had time for these.
 func (r *Replica) takeRecords(p *peer) *Records {
 	m := &Records{}
-	size := 0
+	size, tips := 0, 0
 	for i := range r.records.list {
 		rec := &r.records.list[i]
 		if !p.owesRecord(rec) {
 			continue
 		}
-		if size > 0 && size+rec.size() > recordBytes {
+		if size > 0 && (size+rec.size() > recordBytes || tips >= recordsPerInterval) {
 			break
 		}
 		size += rec.size()
 		m.Records = append(m.Records, *rec)
 		p.counters[rec.Device] = rec.Counter
+		tips += 1 + len(rec.Tips)
 	}
+	p.recordsAt = r.now + r.limits.RecordInterval*int64(tips)/recordsPerInterval
 	return m
 }

@@ -20,6 +20,8 @@ type peer struct {
 	since      int64  // when it was connected
 	seen       uint64 // Connects before this one
 	subscribed bool   // to the store's topic
+	touched    bool   // see attention
+	retimed    bool
 
 	// What the peer has.
 	heard   bool    // its summary is known
@@ -41,6 +43,8 @@ type peer struct {
 	ackOf    map[causal.Actor]bool // owed whether or not they changed
 	counters map[causal.Device]uint64
 	told     uint64 // it has all delivery records as of that version of the table
+	// recordsAt is when it may be sent more of them.
+	recordsAt int64
 
 	// What it says is still to come.
 	remaining uint64
@@ -143,8 +147,9 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
 		compared: r.now, restarted: r.now - r.limits.RetryInterval, busySince: -1, outSince: -1,
 		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
-		liar: p.liar, idle: p.idle,
+		liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed,
 	}
+	r.touch(p)
 }
 
 // Disconnect tells that a peer's stream is gone, and with it everything that was on its way.
@@ -157,7 +162,7 @@ func (r *Replica) Disconnect(device causal.Device) {
 	if !p.subscribed {
 		r.unread--
 	}
-	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle}
+	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed}
 	r.forgetPeers()
 }
 
@@ -200,9 +205,11 @@ func (r *Replica) stepHave(p *peer, m *Have) error {
 		return r.refuse(p.device, WrongSummary, fmt.Errorf("replica: the summary does not have digest %s", m.Digest))
 	}
 	// Nothing below can fail.
-	p.counters, p.told = make(map[causal.Device]uint64, len(m.Counters)), 0
+	p.counters, p.told = make(map[causal.Device]uint64), 0
 	for _, c := range m.Counters {
-		p.counters[c.Device] = c.Counter
+		if _, ok := r.records.find(c.Device); ok { // of what is not held nothing is ever to be said to p
+			p.counters[c.Device] = c.Counter
+		}
 	}
 	p.sayRecords = true
 	r.hear(p, tips, m.Digest, !m.Ask)
@@ -236,7 +243,10 @@ func (r *Replica) lacks(m *Have) bool {
 		}
 	}
 	for _, c := range m.Counters {
-		if c.Device != r.cfg.Device && c.Counter > r.records.counter(c.Device) {
+		if c.Device == r.cfg.Device {
+			continue
+		}
+		if i, ok := r.records.find(c.Device); ok && c.Counter > r.records.list[i].Counter || !ok && len(r.records.list) < r.limits.MaxRecords {
 			return true
 		}
 	}
@@ -313,6 +323,7 @@ func (r *Replica) hearSame(p *peer, own shared) {
 // requeue works out anew what p lacks and is not on its way. What is not sealed stays above the horizon: it may be
 // followed by more before it is signed, and a batch cannot end in the middle.
 func (r *Replica) requeue(p *peer) {
+	r.touch(p)
 	p.horizon = r.sealed
 	missing := r.graph.Beyond(func(ai causal.ActorIndex) causal.Seq { return r.reach(p, ai) })
 	p.todo = r.sendable(causal.Subtract(missing, []causal.Span{{Start: r.sealed, End: r.graph.Len()}}))
@@ -360,8 +371,9 @@ func (r *Replica) stepDigest(p *peer, m *Digest) {
 		// If both asked at the same time, each question answers the other, once.
 		p.sayDigest = p.asked != m.Digest
 		p.asked = crdt.Hash{}
-	case equal && p.differed != m.Records:
-		// The latest records may still be on their way. If they differ in the same way the next time, they are not.
+	case equal && (p.differed != m.Records || p.told != r.records.version || r.now-p.saidHave < r.recordInterval()):
+		// The latest records may still be on their way, or wait until p may be sent more. If they differ in the same way the next time, they are not.
+		// A summary names all of them, so it is not said too often for their sake.
 		p.differed = m.Records
 		p.sayDigest = true
 	default:

@@ -88,6 +88,7 @@ func (r *Replica) tickForward() {
 
 // grew notes that something was sealed.
 func (r *Replica) grew() {
+	r.attention.known = false
 	// Counted from the tick that was due next, so that peers who get the same within a tick do not all ask each other after the same time.
 	r.grownAt, r.rested = r.now+tickStep-(r.now-r.ticked)%tickStep, false
 	if !r.gossip {
@@ -124,6 +125,7 @@ func (r *Replica) extend(p *peer, lv causal.LV) {
 	}
 	r.enqueue(p, []causal.Span{{Start: p.horizon, End: lv}})
 	p.horizon = lv
+	r.touch(p)
 }
 
 // enqueue queues what p is not known to hold of spans.
@@ -161,6 +163,7 @@ func (r *Replica) enqueue(p *peer, spans []causal.Span) {
 	if len(fresh) == 0 {
 		return
 	}
+	r.touch(p)
 	fresh = r.sendable(fresh)
 	for _, f := range p.inFlight {
 		fresh = causal.Subtract(fresh, f.sent)

@@ -13,7 +13,7 @@ func (r *Replica) SetGossip(on bool) {
 	if r.gossip == on {
 		return
 	}
-	r.gossip, r.late = on, forwarding{}
+	r.gossip, r.late, r.attention.known = on, forwarding{}, false
 	if on {
 		r.late.marks = []mark{{from: r.now, lv: r.sealed}}
 		return
@@ -35,6 +35,7 @@ func (r *Replica) SetSubscribed(device causal.Device, on bool) {
 		return
 	}
 	p.subscribed = on
+	r.touch(p)
 	if on {
 		r.unread--
 		r.extend(p, r.late.lv)

@@ -7,7 +7,7 @@ import (
 // NextTick returns how many milliseconds after the last time given the next Tick has something to do, if nothing else happens until then:
 // 0 if it has already, -1 if no Tick ever will. Whoever ticks every so often may leave out the Ticks before that, and what the replica
 // says is the same; a phone or a simulation of thousands of devices is glad of it. A device that changes its clock should tick just before.
-// It costs a look at each connected peer.
+// A Tick that turns out to have nothing to do does no harm.
 func (r *Replica) NextTick() int64 {
 	if r.records.due {
 		return 0
@@ -28,16 +28,8 @@ func (r *Replica) NextTick() int64 {
 	for i := range r.author.at {
 		at = min(at, r.author.at[i].used+pastStateSpell+1)
 	}
-	for _, p := range r.order {
-		if p.claimed.Seq > 0 {
-			at = min(at, p.claimedAt+proofTime)
-		}
-		if p.connected {
-			at = min(at, r.peerTick(p))
-		}
-		if at <= r.now {
-			return 0
-		}
+	if at > r.now {
+		at = r.peersAt(at)
 	}
 	if at == math.MaxInt64 {
 		return -1
@@ -45,12 +37,18 @@ func (r *Replica) NextTick() int64 {
 	return max(0, at-r.now)
 }
 
-// peerTick returns when Tick has something to do for a connected peer; r.now or earlier means that it has now.
+// peerTick returns when Tick has something to do for a peer; r.now or earlier means that it has now.
 func (r *Replica) peerTick(p *peer) int64 {
+	at := int64(math.MaxInt64)
+	if p.claimed.Seq > 0 {
+		at = p.claimedAt + proofTime
+	}
+	if !p.connected {
+		return at
+	}
 	if p.sayAck || p.sayRecords || r.ackDue(p) || r.recordsDue(p) || len(p.gap) > 0 || r.busyWith(p) != (p.busySince >= 0) || r.keepsUp(p) != (p.outSince < 0) {
 		return r.now
 	}
-	at := int64(math.MaxInt64)
 	if p.have != noHave {
 		at = min(at, p.saidHave+r.haveSpacing())
 	}
@@ -59,6 +57,9 @@ func (r *Replica) peerTick(p *peer) int64 {
 	}
 	if len(p.inFlight) > 0 {
 		at = min(at, r.probeAt(p))
+	}
+	if p.recordsAt > r.now && p.told != r.records.version {
+		at = min(at, p.recordsAt)
 	}
 	if p.unsaved {
 		at = min(at, r.saveAt(p))

@@ -123,6 +123,7 @@ type cutting struct {
 	missing []causal.Span
 	batch   []byte
 	sent    []causal.Span
+	ends    []causal.LV // the last op of each branch in it
 	rest    []causal.Span
 }
 
@@ -138,7 +139,7 @@ func (r *Replica) HasReady() bool {
 	if r.sealed < r.graph.Len() || len(o.blocks)+len(o.events)+len(o.announce)+len(o.peers)+len(o.records)+len(o.forks) > 0 || r.records.due {
 		return true
 	}
-	return slices.ContainsFunc(r.order, r.hasMessages)
+	return r.anyTouched()
 }
 
 // Ready returns the work to be done now. After it, and before anything else but reading, the caller does
@@ -164,7 +165,7 @@ func (r *Replica) Ready() Ready {
 	if r.self.renewed {
 		rd.Actor, r.self.renewed = r.Actor(), false
 	}
-	for _, p := range r.order {
+	for _, p := range r.takeTouched() {
 		if !p.connected {
 			continue
 		}
@@ -198,9 +199,6 @@ func (r *Replica) Advance() {
 func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	for _, c := range r.out.cuts {
 		if slices.Equal(c.missing, missing) {
-			if c.sent == nil {
-				c.sent = c.missing
-			}
 			return c, nil
 		}
 	}
@@ -213,6 +211,7 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	}
 	c := cutting{missing: slices.Clone(missing), batch: b.AppendTo(nil), rest: rest}
 	c.sent = causal.Subtract(c.missing, rest)
+	c.ends = r.ends(c.sent)
 	if len(r.out.cuts) == maxCuts {
 		r.out.cuts = slices.Delete(r.out.cuts, 0, 1)
 	}

@@ -70,7 +70,8 @@ type Replica struct {
 	ticked int64 // now at the last Tick
 
 	peers     map[causal.Device]*peer
-	order     []*peer                           // the same, by device
+	order     []*peer // the same, by device
+	attention attention
 	gossip    bool                              // the store has a topic
 	unread    int                               // connected peers that are not subscribed to it
 	soon      forwarding                        // to peers that are not subscribed
@@ -202,6 +203,7 @@ func (r *Replica) Step(from causal.Device, m Message, now int64) error {
 	if err := r.metered(p, m); err != nil {
 		return err
 	}
+	r.touch(p)
 	switch m := m.(type) {
 	case *Have:
 		return r.stepHave(p, m)
@@ -236,6 +238,9 @@ func (r *Replica) StepGossip(from causal.Device, m Message, now int64) error {
 	if p != nil && !p.connected {
 		p = nil
 	}
+	if p != nil {
+		r.touch(p)
+	}
 	switch m := m.(type) {
 	case *Changes:
 		return r.stepChanges(from, p, m)
@@ -269,6 +274,7 @@ func (r *Replica) seekTips(p *peer, gap []crdt.Tip) {
 	for _, q := range r.order {
 		if q.connected && (p == nil || p == q) && len(q.gap)+len(gap) <= maxGap {
 			q.gap = append(q.gap, gap...)
+			r.touch(q)
 		}
 	}
 }
@@ -292,8 +298,12 @@ func (r *Replica) Tick(now int64) {
 	for _, p := range r.order {
 		if p.connected {
 			r.tickPeer(p)
+			if r.hasMessages(p) {
+				r.touch(p)
+			}
 		}
 	}
+	r.attention.known = false
 	r.tickRecord()
 	r.tickSelf()
 	r.author.tick(r.now)

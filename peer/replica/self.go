@@ -101,6 +101,7 @@ func (r *Replica) release() {
 	s.held, s.unsent, s.changed = false, 0, true
 	r.own.valid = false
 	r.records.lv = -1
+	r.touchAll()
 	for _, p := range r.order {
 		if !p.connected || !p.heard {
 			continue

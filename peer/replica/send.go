@@ -82,7 +82,7 @@ func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
 		if len(p.inFlight) == 0 {
 			p.progress = r.now
 		}
-		p.inFlight = append(p.inFlight, flight{at: r.now, bytes: len(c.batch), sent: c.sent, ends: r.ends(c.sent)})
+		p.inFlight = append(p.inFlight, flight{at: r.now, bytes: len(c.batch), sent: c.sent, ends: c.ends})
 		p.unacked += len(c.batch)
 		p.todo = c.rest
 	}
