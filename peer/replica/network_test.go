@@ -37,6 +37,7 @@ type network struct {
 	bytes        int
 
 	forked  int               // logs are forked, by devices that are not honest
+	liar    *device           // the last of the devices, if not nil
 	dueOnly bool              // replicas tick only when NextTick says so
 	heard   func(said string) // if not nil, is told of what is sent
 }
@@ -219,7 +220,7 @@ func (w *network) arrive(p travelling) error {
 	w.messages[strings.TrimPrefix(fmt.Sprintf("%T", m), "*replica.")]++
 	w.bytes += len(p.message)
 	err = d.step(w.devices[p.from].id, p.gossip, p.message, w.now)
-	if err != nil && !errors.Is(err, replica.ErrNotConnected) {
+	if err != nil && !errors.Is(err, replica.ErrNotConnected) && d != w.liar && w.devices[p.from] != w.liar {
 		return fmt.Errorf("%s to %s: %s: %w", w.devices[p.from].name, d.name, m, err)
 	}
 	if d.r.Status(0).PendingBatches > pending {
@@ -236,13 +237,12 @@ func (w *network) commit(i int, fn func(*crdt.Tx) error) error {
 	}
 	dot, err := d.r.Commit(w.now, fn)
 	if err != nil || dot.IsZero() {
-		return err
+		return w.wrote(d, err)
 	}
 	if err := w.drive(i); err != nil {
 		return err
 	}
-	w.acknowledged = append(w.acknowledged, dot)
-	return nil
+	return w.wrote(d, nil, dot)
 }
 
 // commitAt writes on a device at the version of one of its past changes.
@@ -254,10 +254,13 @@ func (w *network) commitAt(i int, fn func(*crdt.Tx) error) error {
 	g := d.r.Chains().Graph()
 	lv := causal.LV(w.rng.IntN(int(g.Len())))
 	end := d.r.Chains().ChangeAt(lv).Dot
+	if first, _ := g.LV(end); d.r.Chains().ChangeAt(first).Dot != end {
+		return nil // by its name it is an op of another branch, inside a change
+	}
 	actor := d.newActor()
 	dot, err := d.r.CommitAt(w.now, causal.Version{end}, actor, fn)
 	if err != nil || dot.IsZero() {
-		return err
+		return w.wrote(d, err)
 	}
 	if dot.Actor == actor {
 		w.faults["new actor"]++
@@ -265,8 +268,24 @@ func (w *network) commitAt(i int, fn func(*crdt.Tx) error) error {
 	if err := w.drive(i); err != nil {
 		return err
 	}
-	w.acknowledged = append(w.acknowledged, dot)
-	return nil
+	return w.wrote(d, nil, dot)
+}
+
+// wrote notes that the author of changes was told that they are safe, or of an error. A liar's own changes may be lost, and it may find its
+// log forked.
+func (w *network) wrote(d *device, err error, dots ...causal.Dot) error {
+	if d == w.liar {
+		if errors.Is(err, crdt.ErrForked) {
+			return nil
+		}
+		return err
+	}
+	for _, dot := range dots {
+		if !dot.IsZero() {
+			w.acknowledged = append(w.acknowledged, dot)
+		}
+	}
+	return err
 }
 
 // together writes on a device, takes in what is next on its way to it, and writes again, all of which shares one
@@ -278,7 +297,7 @@ func (w *network) together(i int, before, after func(*crdt.Tx) error) error {
 	}
 	first, err := d.r.Commit(w.now, before)
 	if err != nil {
-		return err
+		return w.wrote(d, err)
 	}
 	n := slices.IndexFunc(w.queue, func(p travelling) bool { return p.to == i })
 	if n >= 0 {
@@ -290,7 +309,9 @@ func (w *network) together(i int, before, after func(*crdt.Tx) error) error {
 	}
 	last, err := d.r.Commit(w.now, after)
 	if err != nil {
-		return err
+		if err = w.wrote(d, err); err != nil {
+			return err
+		}
 	}
 	if n >= 0 && !first.IsZero() && !last.IsZero() {
 		w.faults["a message between two writes"]++
@@ -298,12 +319,7 @@ func (w *network) together(i int, before, after func(*crdt.Tx) error) error {
 	if err := w.drive(i); err != nil {
 		return err
 	}
-	for _, dot := range []causal.Dot{first, last} {
-		if !dot.IsZero() {
-			w.acknowledged = append(w.acknowledged, dot)
-		}
-	}
-	return nil
+	return w.wrote(d, nil, first, last)
 }
 
 // crash stops a device in the middle of a commit and perhaps of taking in what others sent, before or after
@@ -313,7 +329,7 @@ func (w *network) crash(i int, fsync bool, fn func(*crdt.Tx) error) error {
 	if d.r == nil {
 		return nil
 	}
-	if _, err := d.r.Commit(w.now, fn); err != nil {
+	if _, err := d.r.Commit(w.now, fn); w.wrote(d, err) != nil {
 		return err
 	}
 	for n := range w.queue { // something that arrives just now, durable with the same fsync
@@ -355,11 +371,12 @@ func (w *network) restart(i int) error {
 
 // check asserts what must hold at any moment.
 func (w *network) check(limits replica.Limits) error {
-	for i, d := range w.devices {
+	for i, d := range w.honest() {
 		if d.r == nil {
 			continue
 		}
 		s := d.r.Status(0)
+		s.Forks = slices.DeleteFunc(s.Forks, func(f replica.Fork) bool { return w.liar != nil && f.Actor.Device == w.liar.id })
 		if len(s.Forks) > w.forked || s.RefusedPending > 0 {
 			return fmt.Errorf("%s sees forks %v, refused %d batches", d.name, s.Forks, s.RefusedPending)
 		}
@@ -437,10 +454,30 @@ func (w *network) heal() error {
 	return nil
 }
 
+// honest returns the devices less the liar.
+func (w *network) honest() []*device {
+	if w.liar != nil {
+		return w.devices[:len(w.devices)-1]
+	}
+	return w.devices
+}
+
+// goBack puts an earlier disk of the liar in place of the one it has.
+func (w *network) goBack(earlier *device) error {
+	i := len(w.devices) - 1
+	for j := range w.devices {
+		w.unlink(i, j)
+	}
+	w.devices[i].crash()
+	w.devices[i], w.liar = earlier, earlier
+	w.faults["a liar went back"]++
+	return earlier.start()
+}
+
 // converged returns what is still amiss.
 func (w *network) converged() error {
 	first := w.devices[0]
-	for _, d := range w.devices[1:] {
+	for _, d := range w.honest()[1:] {
 		if d.r.Digest() != first.r.Digest() {
 			return fmt.Errorf("%s holds %v, %s %v", first.name, first.r.Chains().Graph().VersionVector(), d.name, d.r.Chains().Graph().VersionVector())
 		}
@@ -450,14 +487,17 @@ func (w *network) converged() error {
 
 // settled asserts what must hold once all have converged.
 func (w *network) settled() error {
-	for _, d := range w.devices {
+	for _, d := range w.honest() {
 		for _, dot := range w.acknowledged {
 			if _, ok := d.r.Chains().Graph().LV(dot); !ok {
 				return fmt.Errorf("%s was acknowledged to its author, and %s does not have it", dot, d.name)
 			}
 		}
-		if d.r.Status(0).PendingBatches > 0 {
-			return fmt.Errorf("%s still waits for %v", d.name, d.r.Status(0).PendingFor)
+		// What a liar wrote and then lost may never come.
+		for _, t := range d.r.Status(0).PendingFor {
+			if w.liar == nil || t.Actor.Device != w.liar.id {
+				return fmt.Errorf("%s still waits for %v", d.name, t)
+			}
 		}
 	}
 	first := w.devices[0]
@@ -465,6 +505,9 @@ func (w *network) settled() error {
 		return nil
 	}
 	w.faults["compared with the oracle"]++
+	if first.r.Chains().Graph().Forked() {
+		w.faults["compared with the oracle, forked"]++
+	}
 	return sameAsOracle(first)
 }
 

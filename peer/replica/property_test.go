@@ -16,7 +16,8 @@ import (
 // replicas that hold the same changes show the same; what they show is what the oracle says; nothing that
 // was acknowledged to its author is lost, whatever crashed; within a bounded time after the network heals, all
 // hold everything; watchers see causes before effects; what is kept for peers stays within bounds; and no
-// honest device ever refuses another's message. Rapid prints how to replay a failure.
+// honest device ever refuses another's message. One of the devices may be a liar, which goes back to an earlier disk of its own and goes
+// on as if nothing had been: all this holds for the others all the same, who come to hold every branch of its log. Rapid prints how to replay a failure.
 func TestRandomSchedules(t *testing.T) {
 	faults := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) { randomSchedule(t, faults) })
@@ -28,7 +29,8 @@ func TestRandomSchedules(t *testing.T) {
 		return // too few to expect each of them
 	}
 	for _, fault := range []string{"dropped", "swallowed", "doubled", "late", "overtaken", "gap", "crash before fsync", "crash after fsync",
-		"lost at a device that was down", "forgot its peers", "new actor", "a message between two writes", "compared with the oracle"} {
+		"lost at a device that was down", "forgot its peers", "new actor", "a message between two writes", "compared with the oracle",
+		"a liar went back", "a liar's log is forked", "compared with the oracle, forked"} {
 		if faults[fault] == 0 {
 			t.Errorf("no run had the fault %q: of %v", fault, slices.Sorted(maps.Keys(faults)))
 		}
@@ -58,6 +60,11 @@ func randomSchedule(t *rapid.T, faults map[string]int) {
 			t.Helper()
 			t.Fatal(err)
 		}
+	}
+	if n > 2 && rapid.Bool().Draw(t, "a liar") {
+		w.liar = w.devices[n-1]
+		w.liar.liar = true
+		must(w.liar.start())
 	}
 	device := rapid.IntRange(0, n-1)
 	percent := rapid.SampledFrom([]int{0, 0, 10, 50})
@@ -101,6 +108,18 @@ func randomSchedule(t *rapid.T, faults map[string]int) {
 		"crash": func(t *rapid.T) {
 			must(w.crash(device.Draw(t, "device"), rapid.Bool().Draw(t, "fsync"), randomOps(t)))
 		},
+		"go back": func(t *rapid.T) {
+			if w.liar == nil {
+				t.Skip("no liar")
+			}
+			earlier := w.liar.clone(w.liar.name)
+			must(w.link(device.Draw(t, "one"), n-1))
+			must(w.commit(n-1, randomOps(t)))
+			must(w.advance(rapid.SampledFrom([]int64{10, 250}).Draw(t, "ms")))
+			must(w.goBack(earlier))
+			must(w.commit(n-1, randomOps(t)))
+			must(w.link(device.Draw(t, "other"), n-1))
+		},
 		"restart": func(t *rapid.T) {
 			must(w.restart(device.Draw(t, "device")))
 		},
@@ -117,6 +136,9 @@ func randomSchedule(t *rapid.T, faults map[string]int) {
 	must(w.advance(2000))
 	must(w.check(limits))
 	must(w.settled())
+	if w.liar != nil && w.devices[0].r.Chains().Graph().Forked() {
+		faults["a liar's log is forked"]++
+	}
 	for fault, n := range w.faults {
 		faults[fault] += n
 	}

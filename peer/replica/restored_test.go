@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,4 +104,63 @@ func containsSum(json string, sum int64) bool {
 		}
 	}
 	return false
+}
+
+// What a restored device wrote offline holds an op that this version does not understand, and so cannot write anew: it goes out as it is, and its log
+// is forked. Both branches are everywhere, and the device goes on as a new actor.
+func TestRestoredNotUnderstood(t *testing.T) {
+	w, err := newNetwork(1, 3, false, replica.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(w.link(0, 1), w.commit(0, write("common ")), w.advance(5_000))
+	d := w.devices[0].clone("a")
+	must(w.commit(0, write("lost ")), w.advance(5_000))
+	w.unlink(0, 1)
+	w.devices[0].crash()
+	w.devices[0], w.acknowledged = d, nil
+	must(d.start(), w.commit(0, write("offline ")))
+	if d.self == nil {
+		t.Fatal("nothing is unsent")
+	}
+	// A later version goes on, and an earlier one is started again.
+	chains := crdt.NewChains(d.store)
+	for _, block := range d.log.Blocks() {
+		b, err := crdt.DecodeBatch(block.Batch)
+		must(err)
+		k, err := chains.Check(b, nil)
+		must(err)
+		chains.Add(k)
+	}
+	g := chains.Graph()
+	later := chains.Author(&crdt.Change{Actor: d.actor, Seq: g.Last(d.actor) + 1, Time: w.now,
+		Groups: []crdt.Group{{Slice: "later", Len: 1, Ops: []byte{0x93, 0xcc, 200, 1, 0}}}}, g.Heads())
+	s := crdt.Signature{Dot: later.Dot()}
+	copy(s.Sig[:], ed25519.Sign(d.key, crdt.SigningBytes(later.Hash)))
+	chains.AddSignature(s)
+	must(d.log.Append(replica.Block{First: later.Span.Start, Batch: chains.BatchOf([]crdt.Accepted{later}).AppendTo(nil)}))
+	d.crash()
+	must(d.start())
+	before := d.actor
+	must(w.link(0, 1), w.link(1, 2), w.advance(30_000), w.commit(0, write("after ")), w.advance(5_000), w.converged())
+	if len(d.moved) > 0 || d.actor == before {
+		t.Errorf("moved %v; %v goes on as %v", d.moved, before, d.actor)
+	}
+	for _, d := range w.devices {
+		forks := proved(d)
+		if len(forks) != 1 || forks[0].Actor != before || d.r.Chains().Len() != 5 {
+			t.Errorf("%s: forks %v, %d changes", d.name, forks, d.r.Chains().Len())
+		}
+		for _, text := range []string{"common ", "lost ", "offline ", "after "} {
+			if !strings.Contains(d.r.State().JSON(), text) {
+				t.Errorf("%s shows %s, without %q", d.name, d.r.State().JSON(), text)
+			}
+		}
+	}
 }
