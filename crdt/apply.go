@@ -92,8 +92,9 @@ func (s *State) start(span causal.Span, t *trace) *pass {
 	ps := &s.pass
 	ps.base, ps.lv = span.Start, span.Start
 	ps.history = s.applied.Take(s.graph, span)
-	if ps.journal != nil || ps.trace != t {
-		ps.journal, ps.trace = nil, t
+	ps.journaled = false
+	if ps.trace != t {
+		ps.trace = t
 	}
 	return ps
 }

@@ -54,12 +54,12 @@ func (c *Chains) authorNext(ch *Change) Accepted {
 	return a
 }
 
-// authorKeystroke is authorNext for the change that consists of op, made at time, and goes on where t stops: it becomes the last of t,
-// and never a Change.
-func (c *Chains) authorKeystroke(t *keystrokes, op *typedOp, time int64) causal.Span {
+// authorKeystroke is authorNext for the change that consists of op, made at time, and goes on where t, with the given frame, stops: it
+// becomes the last of t, and never a Change.
+func (c *Chains) authorKeystroke(t *keystrokes, frame typingFrame, op *typedOp, time int64) causal.Span {
 	e := c.lookUpEnd()
 	h := &c.checker.hasher
-	buf, ops := t.appendHashed(h.begin(&e.hash), op, time-e.time)
+	buf, ops := t.appendHashed(h.begin(&e.hash), frame, op, time-e.time)
 	h.sum(buf)
 	e.hash = *h.last()
 	t.add(time, op)

@@ -58,7 +58,9 @@ func (h *Hasher) last() *Hash { return (*Hash)(h.room[stateMagic : stateMagic+sh
 
 // sum computes the hash of what begin returned and was appended to that. See last.
 func (h *Hasher) sum(buf []byte) {
-	h.room = buf[:0]
+	if cap(buf) > cap(h.room) {
+		h.room = buf[:0]
+	}
 	if n := len(buf) - stateMagic; n <= sha256.BlockSize-padding && h.state != nil {
 		block := (*[sha256.BlockSize]byte)(buf[stateMagic : stateMagic+sha256.BlockSize])
 		block[n] = 0x80
@@ -66,7 +68,7 @@ func (h *Hasher) sum(buf []byte) {
 		binary.BigEndian.PutUint16(block[len(block)-2:], uint16(8*n))
 		h.digest.Reset()
 		h.digest.Write(block[:])
-		h.room, _ = h.state.AppendBinary(h.room)
+		h.state.AppendBinary(h.room) // there is room for it
 		return
 	}
 	sum := sha256.Sum256(buf[stateMagic:])
@@ -84,7 +86,7 @@ func (h *Hasher) prepare() {
 	var prev Hash
 	copy(prev[:], signingTag)
 	h.sum(append(append(h.room[:stateMagic], prev[:]...), signingTag...))
-	if len(h.room) != stateSize || *h.last() != sha256.Sum256(append(prev[:], signingTag...)) {
+	if state, err := h.state.AppendBinary(nil); err != nil || len(state) != stateSize || *h.last() != sha256.Sum256(append(prev[:], signingTag...)) {
 		h.state = nil
 	}
 }

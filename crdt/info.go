@@ -80,17 +80,22 @@ func (k *infoChunk) fits(lv causal.LV, time int64) bool {
 
 // add adds a change that starts at lv.
 func (k *infoChunk) add(hash *Hash, lv causal.LV, time int64) {
-	if off := uint32(lv - k.start); k.starts == nil && off != uint32(len(k.hashes)) {
+	if off := lv - k.start; k.starts != nil || off != causal.LV(len(k.hashes)) {
+		k.addStart(uint32(off))
+	}
+	k.hashes = append(k.hashes, *hash)
+	k.times = append(k.times, uint32(time-k.base))
+}
+
+// addStart adds where a change starts.
+func (k *infoChunk) addStart(off uint32) {
+	if k.starts == nil {
 		k.starts = make([]uint32, len(k.hashes), cap(k.hashes)+1)
 		for i := range k.starts {
 			k.starts[i] = uint32(i)
 		}
-		k.starts = append(k.starts, off)
-	} else if k.starts != nil {
-		k.starts = append(k.starts, off)
 	}
-	k.hashes = append(k.hashes, *hash)
-	k.times = append(k.times, uint32(time-k.base))
+	k.starts = append(k.starts, off)
 }
 
 // setEffective gives change i of k, its last, its effective time.

@@ -16,9 +16,9 @@ type pass struct {
 	base  causal.LV  // the local version of first
 	lv    causal.LV  // of the op being applied
 	// history is what the author saw when the pass began; ops of the pass itself count as seen.
-	history causal.History
-	journal *journal // nil: cannot be taken back
-	trace   *trace   // nil: nobody asks what happened
+	history   causal.History
+	journaled bool   // it can be taken back: by the State's draft, which has the journal
+	trace     *trace // nil: nobody asks what happened
 }
 
 // journal holds what takes a pass back, last done first undone.
@@ -34,9 +34,12 @@ func (j *journal) rollback() bool {
 }
 
 // undoable reports whether the pass may be taken back: if so, whatever is changed must be given to undo.
-func (ps *pass) undoable() bool { return ps.journal != nil }
+func (ps *pass) undoable() bool { return ps.journaled }
 
-func (ps *pass) undo(f func()) { ps.journal.undos = append(ps.journal.undos, f) }
+func (ps *pass) undo(f func()) {
+	j := &ps.s.draft.journal
+	j.undos = append(j.undos, f)
+}
 
 // saw reports whether the op being applied has lv, an applied op, in its causal history.
 func (ps *pass) saw(lv causal.LV) bool { return ps.history.Contains(lv) }

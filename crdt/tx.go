@@ -31,16 +31,15 @@ var ErrOpaque = errors.New("crdt: slice holds operations this version does not k
 //
 // Edits of one text that go on where the one before stopped (typed characters, a key held down) become one op.
 type Tx struct {
-	s    *State // whose draft is this transaction's until it is done
-	err  error
-	done bool
+	s   *State // whose draft is this transaction's until it is done
+	err error
 }
 
 // Begin starts a transaction of actor, whose clock shows time (unix ms). The actor's last change must be in
 // s; if not, or if a transaction is under way already, the transaction starts with an error.
 func (s *State) Begin(actor causal.Actor, time int64) *Tx {
 	tx := s.begin(&actor, time)
-	if !tx.done {
+	if s.tx == tx {
 		s.pass.trace = &s.trace
 	}
 	return tx
@@ -53,7 +52,7 @@ func (s *State) begin(actor *causal.Actor, time int64) *Tx {
 	d, ps := &s.draft, &s.pass
 	tx := d.newTx(s)
 	if s.tx != nil {
-		tx.err, tx.done = errors.New("crdt: begin: a transaction is under way"), true
+		tx.err = errors.New("crdt: begin: a transaction is under way")
 		return tx
 	}
 	s.tx = tx
@@ -74,10 +73,19 @@ func (s *State) begin(actor *causal.Actor, time int64) *Tx {
 		tx.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
 	}
 	d.time = time
-	ps.actor, ps.history = *actor, causal.History{}
-	ps.journal, ps.trace = &d.journal, nil
+	ps.actor = *actor
+	if !ps.history.Complete() {
+		ps.history = causal.History{}
+	}
+	ps.journaled = true
+	if ps.trace != nil {
+		ps.trace = nil
+	}
 	return tx
 }
+
+// done reports whether the transaction has ended, or never began.
+func (tx *Tx) done() bool { return tx.s.tx != tx }
 
 // Err returns the error that sticks, nil if there is none.
 func (tx *Tx) Err() error { return tx.err }
@@ -87,7 +95,7 @@ func (tx *Tx) State() *State { return tx.s }
 
 // Rollback takes everything back: the State is as it was. After Commit or Rollback it does nothing.
 func (tx *Tx) Rollback() {
-	if tx.done {
+	if tx.done() {
 		return
 	}
 	if tx.s.draft.journal.rollback() {
@@ -98,7 +106,6 @@ func (tx *Tx) Rollback() {
 
 // finish ends the transaction.
 func (tx *Tx) finish() {
-	tx.done = true
 	tx.s.tx = nil
 	tx.s.draft.reset()
 	if tx.s.pass.trace != nil {
@@ -116,7 +123,7 @@ func (tx *Tx) finish() {
 func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	s := tx.s
 	d := &s.draft
-	if tx.done || tx.err != nil || len(d.ops)+len(d.put) == 0 {
+	if tx.done() || tx.err != nil || len(d.ops)+len(d.put) == 0 {
 		err = tx.err
 		tx.Rollback()
 		return Accepted{}, Event{}, false, err
@@ -171,7 +178,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		}
 		return a, s.Apply(a), true, nil
 	}
-	s.pass.journal = nil
+	s.pass.journaled = false
 	tx.play()
 	if d.alone && len(change.Refs) == 0 {
 		a = s.chains.authorNext(change)

@@ -17,7 +17,7 @@ import (
 // to heed. Its context comes from the chains. Its signatures are for the caller to make, when it is complete.
 func (tx *Tx) CommitTo(b *Batch) (span causal.Span, ok bool, err error) {
 	s := tx.s
-	if t := b.lastTyping(); t != nil && !tx.done && tx.err == nil && s.draft.isKeystroke(s, t) {
+	if t := b.lastTyping(); t != nil && !tx.done() && tx.err == nil && s.draft.isKeystroke(s, t) {
 		span = s.draft.commitKeystroke(s, t)
 		b.n++
 		tx.finish()
@@ -57,21 +57,23 @@ func (d *draft) isKeystroke(s *State, t *keystrokes) bool {
 // commitKeystroke is commitTyping for a change that isKeystroke.
 func (d *draft) commitKeystroke(s *State, t *keystrokes) causal.Span {
 	put, ps := &d.put[0], &s.pass
-	ps.journal = nil
+	ps.journaled = false
 	ps.lv = ps.base
-	op := typedOp{kind: typeInsert, size: put.n, pos: put.pos, text: string(d.typed)}
+	var op typedOp // field by field, as in putOff
+	op.size, op.pos = put.n, put.pos
 	if put.code == CodeTextInsert {
+		op.text = string(d.typed)
 		s.spot.insert(ps, put.pos, put.n, op.text)
 	} else {
-		s.spot.delete(ps, put.pos, put.n)
 		op.kind = typeDelete
+		s.spot.delete(ps, put.pos, put.n)
 	}
-	span := s.chains.authorKeystroke(t, &op, d.time)
+	if d.row != t {
+		d.row, d.rowText, d.rowFrame = t, s.spot.text, t.frame()
+	}
+	span := s.chains.authorKeystroke(t, d.rowFrame, &op, d.time)
 	s.applied.Take(s.graph, span)
 	d.end, d.next = span.End, ps.first+causal.Seq(put.n)
-	if d.row != t {
-		d.row, d.rowText = t, s.spot.text
-	}
 	return span
 }
 

@@ -37,8 +37,9 @@ type draft struct {
 	alone bool
 	// row is the typing to which that change was committed, nil if it was not, and rowText the text at the spot then: all that row is
 	// about is the same while these are.
-	row     *keystrokes
-	rowText *textContent
+	row      *keystrokes
+	rowText  *textContent
+	rowFrame typingFrame // of row
 }
 
 // putOp is a TextInsert or TextDelete of n code points that is put off.
@@ -134,7 +135,7 @@ func (d *draft) commitTyping(s *State) (Accepted, error) {
 		}
 	}
 	// Nothing below can fail.
-	ps.journal = nil
+	ps.journaled = false
 	ps.lv = ps.base + causal.LV(d.shown)
 	typed := string(d.typed)
 	for i := range d.put {

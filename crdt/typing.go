@@ -275,6 +275,11 @@ func (t *keystrokes) appendOp(buf []byte, op *typedOp) []byte {
 	} else {
 		buf = append(buf, t.path...)
 	}
+	return op.appendEnd(buf)
+}
+
+// appendEnd appends the end of op's encoding: where it edits, and what it inserts.
+func (op *typedOp) appendEnd(buf []byte) []byte {
 	buf = appendUint(buf, uint64(op.pos))
 	switch {
 	case op.kind != typeInsert:
