@@ -127,16 +127,20 @@ func (t *TxText) Insert(pos int, s string) {
 	if tx.over() {
 		return
 	}
+	runes, valid := 1, true
+	if len(s) != 1 || s[0] >= utf8.RuneSelf { // else it is a key like most
+		runes, valid = utf8.RuneCountInString(s), utf8.ValidString(s)
+	}
 	atSpot := tx.atSpot(t.at)
 	switch n := t.length(atSpot); {
 	case tx.over():
-	case !utf8.ValidString(s):
+	case !valid:
 		tx.fail(fmt.Errorf("crdt: insert into %s: %s", t.at.String(), notUTF8(s)))
 	case pos < 0 || pos > n:
 		tx.fail(fmt.Errorf("%w: insert into %s at %d of %d", ErrRange, t.at.String(), pos, n))
 	case s == "":
 	case atSpot && tx.s.spot.text.marks == nil:
-		tx.putOff(CodeTextInsert, pos, utf8.RuneCountInString(s), s)
+		tx.putOff(CodeTextInsert, pos, runes, s)
 	default:
 		if path, ok := tx.enter(t.at, ClassWrite); ok {
 			t.insert(path, pos, s)

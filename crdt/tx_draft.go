@@ -243,7 +243,11 @@ func (tx *Tx) putOff(code Code, pos, n int, text string) {
 	if last < 0 {
 		d.textLen = tx.s.spot.text.rope.Len()
 	}
-	d.typed = append(d.typed, text...)
+	if len(text) == 1 {
+		d.typed = append(d.typed, text[0])
+	} else {
+		d.typed = append(d.typed, text...)
+	}
 	if code == CodeTextDelete {
 		d.textLen -= n
 	} else {
