@@ -30,14 +30,14 @@ func shift(anchors []Anchor, op *opRun) {
 	n := Anchor(2 * op.n)
 	switch op.kind {
 	case insertOp:
-		at := Before(op.pos)
+		at := Before(int(op.pos))
 		for i, a := range anchors {
 			if a >= at {
 				anchors[i] = a + n
 			}
 		}
 	case deleteOp, backDeleteOp:
-		from := Before(op.pos)
+		from := Before(int(op.pos))
 		if op.kind == backDeleteOp {
 			from -= n - 2
 		}

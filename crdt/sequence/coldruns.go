@@ -10,7 +10,7 @@ import (
 // enough that what comes beside the bytes does not count.
 const coldCap = 1024
 
-// coldRuns are consecutive runs of a log in as few bytes as they take: about 3 a run, instead of 48.
+// coldRuns are consecutive runs of a log in as few bytes as they take: about 3 a run, instead of 32.
 //
 // Each begins with its kind, its length and whether the rest is as a run typed right after the one before has it: no op
 // between the two, serial, and as long a sequence as the one before left. If not, that follows. Then comes
@@ -66,7 +66,7 @@ func packRuns(runs []opRun) coldRuns {
 
 // next returns what the run after r is expected to have: no op in between, all ops of r effective, and the next
 // position to type at.
-func (r *opRun) next() (lv causal.LV, size, pos int) {
+func (r *opRun) next() (lv causal.LV, size, pos int32) {
 	pos = r.pos
 	switch r.kind {
 	case insertOp:
@@ -85,17 +85,17 @@ func (c *coldRuns) unpack(out []opRun) []opRun {
 		b = b[n:]
 		return x
 	}
-	varint := func() int {
+	varint := func() int32 {
 		x, n := binary.Varint(b)
 		b = b[n:]
-		return int(x)
+		return int32(x)
 	}
 	prev := opRun{lv: c.first}
 	for range c.n {
 		var r opRun
 		lv, size, pos := prev.next()
 		head := uvarint()
-		r.n, r.kind = int(head>>coldShift), opKind(head&coldKind)
+		r.n, r.kind = int32(head>>coldShift), opKind(head&coldKind)
 		r.lv, r.low, r.size = lv, lv, size
 		if head&coldPlain == 0 {
 			r.lv += causal.LV(uvarint())

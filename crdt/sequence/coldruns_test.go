@@ -18,9 +18,9 @@ func TestColdRuns(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "runs") {
 			lv += causal.LV(rapid.SampledFrom([]int{0, 0, 0, 1, 1000, 1 << 40}).Draw(t, "gap"))
 			r := opRun{
-				lv: lv, n: rapid.SampledFrom([]int{1, 2, 7, 1 << 20}).Draw(t, "n"), low: lv,
-				pos:  rapid.SampledFrom([]int{0, 5, 6, 90, 1 << 40}).Draw(t, "pos"),
-				size: rapid.SampledFrom([]int{0, 10, 11, 1 << 40}).Draw(t, "size"),
+				lv: lv, n: rapid.SampledFrom([]int32{1, 2, 7, 1 << 20}).Draw(t, "n"), low: lv,
+				pos:  rapid.SampledFrom([]int32{0, 5, 6, 90, 1 << 30}).Draw(t, "pos"),
+				size: rapid.SampledFrom([]int32{0, 10, 11, 1 << 30}).Draw(t, "size"),
 				kind: rapid.SampledFrom([]opKind{insertOp, deleteOp, backDeleteOp, moveOp}).Draw(t, "kind"),
 			}
 			if n := len(warm.runs); n > 0 && rapid.Bool().Draw(t, "as expected") {

@@ -16,8 +16,11 @@ const crowdFrom = 16
 // crowdCap is the number of members in a full stretch of a crowd.
 const crowdCap = 64
 
-// siblings names the elements that were inserted between the same two neighbours.
-type siblings struct{ left, right causal.LV }
+// siblings names the elements with the same origins: they were inserted between the same two neighbours.
+type siblings struct {
+	left  causal.LV
+	right int32
+}
 
 // crowd holds siblings in the order of their dots, which is that of the document, in short sorted stretches.
 //
@@ -33,7 +36,7 @@ type member struct {
 
 // gather makes a crowd of the spans between at and end that have the given origins: all there are, since the author of
 // the next one saw none of them.
-func (t *tracker) gather(g *causal.Graph, at, end place, left, right causal.LV) *crowd {
+func (t *tracker) gather(g *causal.Graph, at, end place, left causal.LV, right int32) *crowd {
 	c := new(crowd)
 	for q := at; q != end; q = t.tree.after(q) {
 		ref := t.tree.ref(q)

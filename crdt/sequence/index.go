@@ -165,6 +165,6 @@ func (x *idIndex) newNode() int32 {
 		x.free = x.free[:n-1]
 		return at
 	}
-	x.nodes = append(roomy(x.nodes), idNode{})
+	x.nodes = append(roomy(x.nodes, 1), idNode{})
 	return int32(len(x.nodes) - 1)
 }

@@ -62,9 +62,9 @@ func (s *Sequence) moveIndex(lv causal.LV) int {
 // pos beyond the end means the end, one below 0 the start. The rest is as for Insert.
 func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, pos int,
 	at func(elem causal.LV) (int, bool), later func(a, b causal.LV) bool, edits []Edit) []Edit {
-	s.expect(lv)
+	s.check(lv)
 	s.later = later
-	op := opRun{lv: lv, n: 1, pos: max(pos, 0), kind: moveOp, low: lv, size: s.length}
+	op := opRun{lv: lv, low: lv, n: 1, size: int32(s.length), kind: moveOp}
 	m := move{lv: lv, elem: elem, from: -1}
 	from, stands := at(elem)
 	low, concurrent := s.lowest(h, lv)
@@ -74,12 +74,13 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 			m.from = from
 			rest--
 		}
-		op.pos = min(op.pos, rest)
+		pos = min(max(pos, 0), rest)
+		op.pos = int32(pos)
 		s.log.add(op)
-		s.moves = append(roomy(s.moves), m)
+		s.moves = append(roomy(s.moves, 1), m)
 		s.retire()
-		if stands && from != op.pos {
-			edits = append(edits, Edit{Pos: from, Deleted: 1}, Edit{Pos: op.pos, Inserted: 1, LV: elem})
+		if stands && from != pos {
+			edits = append(edits, Edit{Pos: from, Deleted: 1}, Edit{Pos: pos, Inserted: 1, LV: elem})
 		}
 		return edits
 	}
@@ -93,10 +94,10 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 	op.same = !t.astray
 	m.from = t.find(elem, from, stands)
 	before := len(edits)
-	edits = t.relocate(g, &op, &m, edits)
+	edits = t.relocate(g, &op, &m, pos, edits)
 	t.applied(&op)
 	s.log.add(op)
-	s.moves = append(roomy(s.moves), m)
+	s.moves = append(roomy(s.moves, 1), m)
 	if k := len(edits); k == before+2 && edits[before].Pos == edits[before+1].Pos {
 		edits = edits[:before] // to where it is
 	}
@@ -127,9 +128,9 @@ func (t *tracker) find(elem causal.LV, at int, stands bool) int {
 	return int(t.tree.before(p).seen) + off
 }
 
-// relocate applies a move, of which op gives the place it goes to and m where it comes from, in the
-// seen version, and adds what it does to the merged version to edits. op.pos is cut to what the seen version allows.
-func (t *tracker) relocate(g *causal.Graph, op *opRun, m *move, edits []Edit) []Edit {
+// relocate applies a move to pos, or the place nearest to it that the seen version allows, which becomes that of op. m says
+// where the move comes from. What it does to the merged version is added to edits.
+func (t *tracker) relocate(g *causal.Graph, op *opRun, m *move, pos int, edits []Edit) []Edit {
 	i := t.lift(m.from)
 	e := &t.moved[i]
 	rank := sort.Search(len(e.slots), func(k int) bool { return k > 0 && t.later(e.slots[k].id, op.lv) })
@@ -139,8 +140,9 @@ func (t *tracker) relocate(g *causal.Graph, op *opRun, m *move, edits []Edit) []
 		edits = append(edits, Edit{Pos: int(t.tree.before(p).merged), Deleted: 1})
 		t.restate(p, t.origins[t.tree.ref(p)].seen, false)
 	}
-	op.pos = min(op.pos, int(t.tree.total.seen))
-	at, ref := t.insert(g, moveOp, op.lv, 1, op.pos)
+	pos = min(max(pos, 0), int(t.tree.total.seen))
+	op.pos = int32(pos)
+	at, ref := t.insert(g, moveOp, op.lv, 1, pos)
 	t.tip = tip{}
 	t.origins[ref].moved = i + 1
 	e.slots = slices.Insert(e.slots, rank, slot{id: op.lv, ref: ref, known: true})

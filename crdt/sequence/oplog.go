@@ -19,13 +19,13 @@ const (
 // opRun is a stretch of a sequence's ops with consecutive local versions, each
 // having seen the one before it, that together read as one op.
 type opRun struct {
-	lv  causal.LV
-	n   int
-	pos int // of the first op, as its author saw the sequence
+	lv causal.LV
 	// low is the first op of this sequence outside the history of these, lv if there is none.
 	low causal.LV
+	n   int32
+	pos int32 // of the first op, as its author saw the sequence
 	// size is the length of the merged sequence before these.
-	size int
+	size int32
 	kind opKind
 	// same: the first op's history has the ops of the run before this one in the log, and
 	// all that those saw, and nothing else.
@@ -39,7 +39,7 @@ func (r *opRun) serial() bool { return r.low == r.lv }
 
 // growth returns by how much the first n ops of r change the length if all have an effect: if r is
 // serial, or n is where it was joined.
-func (r *opRun) growth(n int) int {
+func (r *opRun) growth(n int32) int32 {
 	switch r.kind {
 	case insertOp:
 		return n
@@ -52,7 +52,7 @@ func (r *opRun) growth(n int) int {
 // part returns the ops of r in s, which must overlap it.
 func (r *opRun) part(s causal.Span) opRun {
 	p := *r
-	if off := int(s.Start - r.lv); off > 0 {
+	if off := int32(max(s.Start-r.lv, 0)); off > 0 {
 		p.lv, p.n = s.Start, r.n-off
 		switch r.kind {
 		case insertOp:
@@ -63,7 +63,7 @@ func (r *opRun) part(s causal.Span) opRun {
 		p.same = true
 	}
 	if s.End < p.end() {
-		p.n = int(s.End - p.lv)
+		p.n = int32(s.End - p.lv)
 	}
 	return p
 }
@@ -169,9 +169,9 @@ func baseAmong(runs []opRun, low causal.LV) causal.LV {
 func (l *opLog) sizeAt(base causal.LV) int {
 	r, _ := l.run(base)
 	if base <= r.lv {
-		return r.size
+		return int(r.size)
 	}
-	return r.size + r.growth(int(base-r.lv))
+	return int(r.size + r.growth(int32(base-r.lv)))
 }
 
 // warm unpacks what is needed for runs to hold all ops from lv on.
@@ -224,15 +224,15 @@ func (l *opLog) extend(kind opKind, lv causal.LV, pos, n int) bool {
 	}
 	switch kind {
 	case insertOp:
-		if pos != r.pos+r.n {
+		if pos != int(r.pos+r.n) {
 			return false
 		}
 	case backDeleteOp:
-		if pos != r.pos-r.n || pos < 0 || n != 1 {
+		if pos != int(r.pos-r.n) || pos < 0 || n != 1 {
 			return false
 		}
 	}
-	r.n += n
+	r.n += int32(n)
 	return true
 }
 
@@ -241,7 +241,7 @@ func (l *opLog) goBack(lv causal.LV, pos, n int) bool {
 	if pos-n < -1 || !l.extend(backDeleteOp, lv, pos, 1) {
 		return false
 	}
-	l.runs[len(l.runs)-1].n += n - 1
+	l.runs[len(l.runs)-1].n += int32(n - 1)
 	return true
 }
 
@@ -253,7 +253,7 @@ func (l *opLog) add(op opRun) {
 			return
 		}
 	}
-	l.runs = append(roomy(l.runs), op)
+	l.runs = append(roomy(l.runs, 1), op)
 }
 
 // join makes op part of r if it goes on where r stops.
@@ -291,10 +291,10 @@ func (l *opLog) truncate(lv causal.LV, size int) int {
 		return size
 	}
 	r := &l.runs[i]
-	size = r.size
+	size = int(r.size)
 	if r.lv < lv {
-		r.n = int(lv - r.lv)
-		size += r.growth(r.n)
+		r.n = int32(lv - r.lv)
+		size += int(r.growth(r.n))
 		i++
 	}
 	l.runs = l.runs[:i]

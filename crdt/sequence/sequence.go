@@ -56,22 +56,24 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 		s.length += n
 		return pos
 	}
-	s.expect(lv)
-	op := opRun{lv: lv, n: n, pos: max(pos, 0), kind: insertOp, low: lv, size: s.length}
+	s.check(lv)
+	op := opRun{lv: lv, low: lv, n: int32(n), size: int32(s.length), kind: insertOp}
 	low, concurrent := s.lowest(h, lv)
 	if !concurrent {
-		op.pos = min(op.pos, s.length)
+		at = min(max(pos, 0), s.length)
+		op.pos = int32(at)
 		s.log.add(op)
 		s.length += n
 		s.retire()
-		return op.pos
+		return at
 	}
 	op.low = low
 	t := s.open(g, low)
 	t.astray = t.move(h.Missing()) || t.astray
 	op.same = !t.astray
-	op.pos = min(op.pos, int(t.tree.total.seen))
-	at, _ = t.insert(g, insertOp, lv, n, op.pos)
+	pos = min(max(pos, 0), int(t.tree.total.seen))
+	op.pos = int32(pos)
+	at, _ = t.insert(g, insertOp, lv, n, pos)
 	t.applied(&op)
 	s.log.add(op)
 	s.length += n
@@ -86,26 +88,23 @@ func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 		s.length--
 		return append(edits, Edit{Pos: pos, Deleted: 1})
 	}
-	s.expect(lv)
-	op := opRun{lv: lv, n: n, pos: pos, kind: deleteOp, low: lv, size: s.length}
+	s.check(lv)
 	low, concurrent := s.lowest(h, lv)
 	if !concurrent {
-		if !op.clamp(s.length) {
-			return edits
+		if lv, pos, n = clamp(lv, pos, n, s.length); n > 0 {
+			s.log.add(opRun{lv: lv, low: lv, n: int32(n), pos: int32(pos), size: int32(s.length), kind: deleteOp})
+			s.length -= n
+			s.retire()
+			edits = append(edits, Edit{Pos: pos, Deleted: n})
 		}
-		op.low = op.lv
-		s.log.add(op)
-		s.length -= op.n
-		s.retire()
-		return append(edits, Edit{Pos: op.pos, Deleted: op.n})
-	}
-	op.low = low
-	t := s.open(g, low)
-	t.astray = t.move(h.Missing()) || t.astray
-	op.same = !t.astray
-	if !op.clamp(int(t.tree.total.seen)) {
 		return edits
 	}
+	t := s.open(g, low)
+	t.astray = t.move(h.Missing()) || t.astray
+	if lv, pos, n = clamp(lv, pos, n, int(t.tree.total.seen)); n <= 0 {
+		return edits
+	}
+	op := opRun{lv: lv, low: low, n: int32(n), pos: int32(pos), size: int32(s.length), kind: deleteOp, same: !t.astray}
 	from := len(edits)
 	edits = t.delete(&op, edits)
 	t.applied(&op)
@@ -155,24 +154,20 @@ func (s *Sequence) lowest(h causal.History, lv causal.LV) (causal.LV, bool) {
 	return low, some
 }
 
-// expect panics unless lv is above all that s has: out of order, an op could only be misread.
-func (s *Sequence) expect(lv causal.LV) {
+// check panics unless lv is above all that s has: out of order, an op could only be misread.
+func (s *Sequence) check(lv causal.LV) {
 	if end := s.log.end(); lv < end {
 		panic(fmt.Sprintf("sequence: op %d after op %d", lv, end-1))
 	}
 }
 
-// clamp cuts a deletion to what lies in a sequence of the given length, and
-// reports whether anything is left.
-func (r *opRun) clamp(length int) bool {
-	if r.pos < 0 {
-		r.n, r.lv, r.pos = r.n+r.pos, r.lv-causal.LV(r.pos), 0
+// clamp cuts a deletion of n elements at pos, by the ops from lv on, to what lies in a sequence of the given length. The n that is
+// left is not above 0 if that is nothing.
+func clamp(lv causal.LV, pos, n, length int) (causal.LV, int, int) {
+	if pos < 0 {
+		lv, pos, n = lv-causal.LV(pos), 0, n+pos
 	}
-	if r.n <= 0 || r.pos >= length {
-		return false
-	}
-	r.n = min(r.n, length-r.pos)
-	return true
+	return lv, pos, min(n, length-pos)
 }
 
 // Truncate forgets the ops from lv on, which must be the start of an op: those of a change that is
@@ -204,14 +199,22 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		}
 		s.tracker = t
 	} else if low >= t.base && (low < t.done || !s.stale(t)) {
+		s.expect(t, g)
 		s.replay(g, &s.log, t, math.MaxInt, nil)
 		return t
 	}
 	base := s.log.base(low)
 	s.log.warm(base)
 	t.reset(base, s.log.sizeAt(base), len(s.log.runs)-s.log.from(base))
+	s.expect(t, g)
 	s.replay(g, &s.log, t, math.MaxInt, nil)
 	return t
+}
+
+// expect tells t, and the log, how much of g is still to come, which holds a batch before the first op of that is applied.
+func (s *Sequence) expect(t *tracker, g *causal.Graph) {
+	t.tree.ahead = float64(g.Len()-t.base) / float64(max(s.log.end()-t.base, 1))
+	s.log.runs = roomy(s.log.runs, t.tree.ahead)
 }
 
 // stale reports whether to start anew costs no more than to keep t: the ops that t does
@@ -257,10 +260,10 @@ func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV
 		}
 		switch op.kind {
 		case insertOp:
-			at, _ := t.insert(g, insertOp, op.lv, op.n, op.pos)
-			edits = append(edits[:0], Edit{Pos: at, Inserted: op.n, LV: op.lv})
+			at, _ := t.insert(g, insertOp, op.lv, int(op.n), int(op.pos))
+			edits = append(edits[:0], Edit{Pos: at, Inserted: int(op.n), LV: op.lv})
 		case moveOp:
-			edits = t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], edits[:0])
+			edits = t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], int(op.pos), edits[:0])
 		default:
 			edits = t.delete(&op, edits[:0])
 		}

@@ -6,14 +6,30 @@ import "github.com/atollsync/atoll/crdt/causal"
 // of the ops and lead straight to the spans concerned, so neither looks anything up.
 type step struct {
 	lv causal.LV // of its first op
-	n  int32
 	// ref is the span that had the first element inserted or deleted; what has been split off it follows by
 	// origin.next. A deletion's first element is the first of the span too.
-	ref  int32
-	kind opKind // backDeleteOp: the last of the elements was deleted first
+	ref int32
+	// packed is the number of ops, of which there are fewer than elements, and below it the kind. backDeleteOp: the last of the
+	// elements was deleted first.
+	packed uint32
 }
 
-func (s *step) end() causal.LV { return s.lv + causal.LV(s.n) }
+// kindBits is how many bits of step.packed are the kind.
+const kindBits = 2
+
+func (s *step) kind() opKind { return opKind(s.packed & (1<<kindBits - 1)) }
+
+func (s *step) len() causal.LV { return causal.LV(s.packed >> kindBits) }
+
+func (s *step) end() causal.LV { return s.lv + s.len() }
+
+// lengthen makes s n ops longer.
+func (s *step) lengthen(n int) { s.packed += uint32(n) << kindBits }
+
+// addStep adds what n ops from lv on did to the span ref.
+func (t *tracker) addStep(kind opKind, lv causal.LV, n int, ref int32) {
+	t.steps = append(roomy(t.steps, t.tree.ahead), step{lv: lv, ref: ref, packed: uint32(n)<<kindBits | uint32(kind)})
+}
 
 // stepFrom returns the index of the first step that ends after lv.
 func (t *tracker) stepFrom(lv causal.LV) int {
@@ -65,7 +81,7 @@ func (t *tracker) retreat(s causal.Span) bool {
 	}
 	moved := false
 	for i--; i >= 0 && t.steps[i].end() > s.Start; i-- {
-		t.shift(t.steps[i], s, -1)
+		t.shift(&t.steps[i], s, -1)
 		moved = true
 	}
 	return moved
@@ -79,27 +95,28 @@ func (t *tracker) advance(s causal.Span) bool {
 	}
 	moved := false
 	for i := t.stepFrom(s.Start); i < len(t.steps) && t.steps[i].lv < s.End; i++ {
-		t.shift(t.steps[i], s, 1)
+		t.shift(&t.steps[i], s, 1)
 		moved = true
 	}
 	return moved
 }
 
 // shift adds by to the state of what the ops of a step that lie in within inserted or deleted.
-func (t *tracker) shift(s step, within causal.Span, by int32) {
-	if s.kind == moveOp {
+func (t *tracker) shift(s *step, within causal.Span, by int32) {
+	kind := s.kind()
+	if kind == moveOp {
 		t.shiftSlot(s.ref, by)
 		return
 	}
 	lo, hi := max(within.Start, s.lv)-s.lv, min(within.End, s.end())-s.lv
-	if s.kind == backDeleteOp {
-		lo, hi = causal.LV(s.n)-hi, causal.LV(s.n)-lo
+	if kind == backDeleteOp {
+		lo, hi = s.len()-hi, s.len()-lo
 	}
 	id := s.lv
-	if s.kind != insertOp {
+	if kind != insertOp {
 		id = t.tree.spans[s.ref].id
 	}
-	t.shiftIDs(s.ref, id+lo, id+hi, by, s.kind != insertOp)
+	t.shiftIDs(s.ref, id+lo, id+hi, by, kind != insertOp)
 }
 
 // shiftIDs adds by to the state of the elements [from, to), which are in the span ref or were split off it, for a deletion of them or

@@ -11,7 +11,7 @@ import (
 // there when the tracker was made, a number from firstOld on.
 const (
 	atStart  causal.LV = math.MinInt // the left origin of what has none
-	atEnd    causal.LV = math.MaxInt // the right origin of what has none
+	atEnd    causal.LV = math.MaxInt // the end of everything
 	firstOld causal.LV = math.MinInt + 1
 )
 
@@ -40,7 +40,9 @@ type tracker struct {
 // further elements of a span follows from the span: each has the one before it as left origin and
 // no right origin.
 type origin struct {
-	left, right causal.LV
+	left causal.LV
+	// right is the span that starts with the right origin, none if there is none.
+	right int32
 	// seen is 0 if the seen version does not have the span, 1 if it shows it, and more if it has it but does not show it:
 	// 1+d if it has d deletes of it.
 	seen int32
@@ -69,7 +71,7 @@ func (t *tracker) reset(base causal.LV, size, ops int) {
 	t.astray = false
 	if size > 0 {
 		t.tree.insert(place{}, firstOld, size, inSeen|inMerged|inKnown|inOld)
-		t.addOrigin(origin{left: atStart, right: atEnd, seen: 1, next: none})
+		t.addOrigin(origin{left: atStart, right: none, seen: 1, next: none})
 	}
 }
 
@@ -78,14 +80,14 @@ func (t *tracker) applied(op *opRun) { t.done, t.astray = op.end(), false }
 
 // addOrigin sets the origin of the span that was added to the tree last. Refs count up, since
 // no span ever leaves a tracker.
-func (t *tracker) addOrigin(o origin) { t.origins = append(roomy(t.origins), o) }
+func (t *tracker) addOrigin(o origin) { t.origins = append(roomy(t.origins, t.tree.ahead), o) }
 
 // split cuts the span at p at off, which lies inside it.
 func (t *tracker) split(p place, off int) (int32, place) {
 	left := t.tree.ref(p)
 	ref, q := t.tree.split(p, off)
 	o := t.origins[left]
-	o.left, o.right = t.tree.spans[ref].id-1, atEnd
+	o.left, o.right = t.tree.spans[ref].id-1, none
 	t.origins[left].next = ref
 	t.addOrigin(o)
 	return ref, q
@@ -128,7 +130,7 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 	if extended {
 		t.lengthen(ref, lv, n)
 	} else {
-		t.steps = append(roomy(t.steps), step{lv: lv, n: int32(n), ref: ref, kind: kind})
+		t.addStep(kind, lv, n, ref)
 	}
 	t.tip = tip{lv + causal.LV(n), ref, pos + n, merged + n}
 	return merged, ref
@@ -136,13 +138,12 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 
 // lengthen makes a span, which ends with what the last step inserted, n elements from lv on longer.
 func (t *tracker) lengthen(ref int32, lv causal.LV, n int) {
-	k := int32(n)
-	t.tree.grow(t.tree.at(ref), k)
+	t.tree.grow(t.tree.at(ref), int32(n))
 	if last := &t.steps[len(t.steps)-1]; last.ref == ref {
-		last.n += k
+		last.lengthen(n)
 	} else {
 		// What the last step inserted has been cut. Were this part of it, the way here would lead through all the pieces.
-		t.steps = append(roomy(t.steps), step{lv: lv, n: k, ref: ref, kind: insertOp})
+		t.addStep(insertOp, lv, n, ref)
 	}
 }
 
@@ -162,7 +163,7 @@ func (t *tracker) put(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (m
 	}
 	if off < int(s.n) {
 		right, q := t.split(p, off)
-		return merged, t.add(q, lv, n, left, t.tree.spans[right].id), false
+		return merged, t.add(q, lv, n, left, right), false
 	}
 	if kind == insertOp && left == lv-1 && s.end() == lv && t.origins[ref].moved == 0 && t.stands(p) {
 		return merged, ref, true // it goes on where its author stopped
@@ -178,10 +179,10 @@ func (t *tracker) put(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (m
 // that of YjsMod, and so of FugueMax.
 func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left causal.LV, merged int) (int, int32) {
 	at := t.tree.settle(p)
-	end, right := t.tree.known(at), atEnd
+	end, right := t.tree.known(at), none
 	if t.tree.valid(end) {
 		if ref := t.tree.ref(end); t.origins[ref].left == left {
-			right = t.tree.spans[ref].id
+			right = ref
 		}
 	}
 	if at == end {
@@ -254,7 +255,7 @@ scan:
 
 // last returns the place before end, and true if the span that stands there, between at and end, shows
 // that elements from lv on with these origins come after all between at and end.
-func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left, right causal.LV) (place, bool) {
+func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left causal.LV, right int32) (place, bool) {
 	q := end
 	if q.slot == 0 {
 		q.leaf = t.tree.leaves[q.leaf].prev
@@ -267,16 +268,16 @@ func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left, right
 	switch {
 	case o.right == right && o.left == left: // a sibling, the last one
 		return p, g.CompareDots(t.tree.spans[ref].id, lv) < 0
-	case right == atEnd:
+	case right == none:
 		return p, false
-	case o.right != atEnd:
+	case o.right != none:
 		return p, o.right != right
 	}
 	return p, o.left == left // a child of the left origin, as the right origin itself
 }
 
 // add puts a new span at p and returns it.
-func (t *tracker) add(p place, lv causal.LV, n int, left, right causal.LV) int32 {
+func (t *tracker) add(p place, lv causal.LV, n int, left causal.LV, right int32) int32 {
 	ref, _ := t.tree.insert(p, lv, n, inSeen|inMerged|inKnown)
 	t.addOrigin(origin{left: left, right: right, seen: 1, next: none})
 	return ref
@@ -292,23 +293,6 @@ func (t *tracker) compareLeft(a, b causal.LV) int {
 	case b == atStart:
 		return 1
 	}
-	return t.compare(a, b)
-}
-
-// compareRight orders right origins by document order.
-func (t *tracker) compareRight(a, b causal.LV) int {
-	switch {
-	case a == b:
-		return 0
-	case a == atEnd:
-		return 1
-	case b == atEnd:
-		return -1
-	}
-	return t.compare(a, b)
-}
-
-func (t *tracker) compare(a, b causal.LV) int {
 	ra, rb := t.refOf(a), t.refOf(b)
 	if ra == rb {
 		return int(a - b)
@@ -316,18 +300,31 @@ func (t *tracker) compare(a, b causal.LV) int {
 	return t.tree.compare(ra, rb)
 }
 
+// compareRight orders right origins by document order.
+func (t *tracker) compareRight(a, b int32) int {
+	switch {
+	case a == b:
+		return 0
+	case a == none:
+		return 1
+	case b == none:
+		return -1
+	}
+	return t.tree.compare(a, b)
+}
+
 // delete applies the deletion of n elements at pos of the seen version by the ops from lv on, and adds
 // what it does to the merged version to edits. pos+n must not be above the length of the seen version.
 func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 	t.tip = tip{}
-	pos, lv, before := op.pos, op.lv, len(edits)
+	pos, lv, before := int(op.pos), op.lv, len(edits)
 	if op.kind == backDeleteOp {
-		pos -= op.n - 1
+		pos -= int(op.n) - 1
 		lv = op.end()
 	}
 	first := len(t.steps)
 	p, off, merged := t.tree.seekNear(pos)
-	for left := op.n; ; {
+	for left := int(op.n); ; {
 		if off > 0 {
 			if t.stands(p) {
 				merged += off
@@ -339,22 +336,21 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 			t.split(p, left)
 			p = t.tree.at(ref)
 		}
-		n := t.tree.spans[ref].n
-		left -= int(n)
-		s := step{lv: lv, n: n, ref: ref, kind: op.kind}
+		n := int(t.tree.spans[ref].n)
+		left -= n
 		if op.kind == backDeleteOp {
 			lv -= causal.LV(n)
-			s.lv = lv
+			t.addStep(op.kind, lv, n, ref)
 		} else {
+			t.addStep(op.kind, lv, n, ref)
 			lv += causal.LV(n)
 		}
-		t.steps = append(roomy(t.steps), s)
 		next := false
 		if m := t.origins[ref].moved; m != 0 {
 			edits = t.deleteMoved(&t.moved[m-1], before, edits)
 		} else {
 			if t.stands(p) {
-				edits = appendDelete(edits, before, merged, int(n))
+				edits = appendDelete(edits, before, merged, n)
 			}
 			t.restate(p, 2, false)
 			var between int

@@ -60,7 +60,7 @@ func (w *width) in(c counts) int32 {
 	return w.old
 }
 
-// span is n elements that stand next to each other, with consecutive ids from id on. A sequence has fewer than 2^31 elements.
+// span is n elements that stand next to each other, with consecutive ids from id on. A sequence has fewer than 2^30 elements.
 type span struct {
 	id causal.LV
 	n  int32
@@ -95,7 +95,8 @@ type spanTree struct {
 	finger finger // see seekNear
 	root   int32  // a leaf if height is 0, else a node
 	height int
-	first  int32 // leaf
+	first  int32   // leaf
+	ahead  float64 // see roomy
 
 	freeSpans, freeLeaves, freeNodes []int32
 }
@@ -119,7 +120,7 @@ func (t *spanTree) reset() {
 	t.spans, t.nodes, t.dirty = t.spans[:0], t.nodes[:0], t.dirty[:0]
 	t.freeSpans, t.freeLeaves, t.freeNodes = t.freeSpans[:0], t.freeLeaves[:0], t.freeNodes[:0]
 	t.leaves = append(t.leaves[:0], spanLeaf{parent: none, prev: none, next: none})
-	t.total, t.root, t.height, t.first = width{}, 0, 0, 0
+	t.total, t.root, t.height, t.first, t.ahead = width{}, 0, 0, 0, 1
 	t.finger.leaf = none
 }
 
@@ -333,12 +334,17 @@ func (t *spanTree) unlink(p place) {
 }
 
 // roomy returns s with room for one more. A full slice is made twice as long, where append would make a large one a quarter longer
-// and copy it four times as often: a tenth of what it takes to merge a long history.
-func roomy[T any](s []T) []T {
-	if len(s) == cap(s) {
-		return slices.Grow(s, len(s)+16)
+// and copy it four times as often: a tenth of what it takes to merge a long history. If there will be ahead times as many, as far as one can
+// tell, it is made as long as that, and a little longer, but no more than eight times as long as it is.
+func roomy[T any](s []T, ahead float64) []T {
+	if len(s) < cap(s) {
+		return s
 	}
-	return s
+	more := 1.0
+	if ahead > 1.25 {
+		more = min(ahead-7./8, 7)
+	}
+	return slices.Grow(s, int(more*float64(len(s)))+16)
 }
 
 func (t *spanTree) newSpan(s span) int32 {
@@ -348,7 +354,7 @@ func (t *spanTree) newSpan(s span) int32 {
 		t.spans[ref] = s
 		return ref
 	}
-	t.spans = append(roomy(t.spans), s)
+	t.spans = append(roomy(t.spans, t.ahead), s)
 	return int32(len(t.spans) - 1)
 }
 

@@ -48,7 +48,7 @@ func (t *spanTree) splitLeaf(p place) place {
 		t.freeLeaves = t.freeLeaves[:n-1]
 	} else {
 		fresh = int32(len(t.leaves))
-		t.leaves = append(roomy(t.leaves), spanLeaf{})
+		t.leaves = append(roomy(t.leaves, t.ahead), spanLeaf{})
 	}
 	old, l := &t.leaves[p.leaf], &t.leaves[fresh]
 	keep := int32(leafCap / 2)

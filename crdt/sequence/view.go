@@ -69,12 +69,13 @@ func (s *Sequence) follow(low causal.LV, pos int, right bool) (int, bool) {
 	}
 	for i := first; i < len(l); i++ {
 		op := l[i].part(causal.Span{Start: low, End: l[i].end()})
-		from, inserted := op.pos, 0
+		to, n, inserted := int(op.pos), int(op.n), 0
+		from := to
 		switch op.kind {
 		case insertOp:
-			op.n, inserted = 0, op.n
+			n, inserted = 0, n
 		case backDeleteOp:
-			from -= op.n - 1
+			from -= n - 1
 		case moveOp:
 			if from = s.moves[s.moveIndex(op.lv)].from; from < 0 {
 				continue
@@ -82,13 +83,13 @@ func (s *Sequence) follow(low causal.LV, pos int, right bool) (int, bool) {
 			inserted = 1
 		}
 		switch {
-		case at >= from+op.n:
-			at -= op.n
+		case at >= from+n:
+			at -= n
 		case at >= from:
 			at, deleted = from, true
 		}
 		// What goes to where a deleted element stood goes before it: right after the one on its left.
-		if op.pos <= at {
+		if to <= at {
 			at += inserted
 		}
 	}
