@@ -29,7 +29,7 @@ func (s *State) apply(a *Accepted, t *trace) int {
 	switch {
 	case t == nil:
 		n = ps.stream(a.Change)
-	case len(a.Groups) == 1 && s.spot.isPlain(s) && s.spot.take(ps, &a.Groups[0]):
+	case len(a.Groups) == 1 && s.spot.isPlain(s) && s.spot.takeOne(ps, &a.Groups[0]):
 		n = 1
 	default:
 		var ops []*Op
@@ -61,13 +61,12 @@ func (ps *pass) stream(c *Change) int {
 	n := 0
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		if ps.s.spot.take(ps, g) {
-			ps.lv += causal.LV(g.Len)
-			n++
-			continue
-		}
 		d.enter(c, g.Slice)
 		for b, left := g.Ops, g.Len; left > 0; n++ {
+			if rest, k, ok := ps.s.spot.take(ps, g.Slice, b, left); ok {
+				b, left, ps.lv = rest, left-k, ps.lv+causal.LV(k)
+				continue
+			}
 			op := &ps.s.op
 			*op = Op{}
 			b = d.next(b, left, op)

@@ -24,7 +24,7 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 		return false
 	}
 	var op typedOp
-	if !sp.read(k.ops, k.len, &op) {
+	if !sp.readOne(k.ops, k.len, &op) {
 		return false
 	}
 	h := &c.checker.hasher
