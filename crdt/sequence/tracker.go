@@ -86,11 +86,27 @@ func (t *tracker) addOrigin(o origin) { t.origins = append(roomy(t.origins, t.tr
 func (t *tracker) split(p place, off int) (int32, place) {
 	left := t.tree.ref(p)
 	ref, q := t.tree.split(p, off)
-	o := t.origins[left]
-	o.left, o.right = t.tree.spans[ref].id-1, none
-	t.origins[left].next = ref
-	t.addOrigin(o)
+	t.addOrigin(t.follow(left, ref))
 	return ref, q
+}
+
+// follow notes that right has been split off left, and returns its origin.
+func (t *tracker) follow(left, right int32) origin {
+	o := t.origins[left]
+	o.left, o.right = t.tree.spans[right].id-1, none
+	t.origins[left].next = right
+	return o
+}
+
+// wedge puts n new elements from lv on into the span at p, off elements after its start, and returns their span.
+func (t *tracker) wedge(p place, off int, lv causal.LV, n int) int32 {
+	left := t.tree.ref(p)
+	ref := t.tree.newSpan(span{id: lv, n: int32(n)})
+	right := t.tree.wedge(p, off, ref, inSeen|inMerged|inKnown)
+	o := t.follow(left, right)
+	t.addOrigin(origin{left: o.left, right: right, seen: 1, next: none})
+	t.addOrigin(o)
+	return ref
 }
 
 // restate gives the span at p a new state in the seen version, and in the merged one.
@@ -162,8 +178,7 @@ func (t *tracker) put(g *causal.Graph, kind opKind, lv causal.LV, n, pos int) (m
 		merged += off
 	}
 	if off < int(s.n) {
-		right, q := t.split(p, off)
-		return merged, t.add(q, lv, n, left, right), false
+		return merged, t.wedge(p, off, lv, n), false
 	}
 	if kind == insertOp && left == lv-1 && s.end() == lv && t.origins[ref].moved == 0 && t.stands(p) {
 		return merged, ref, true // it goes on where its author stopped
