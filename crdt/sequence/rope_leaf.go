@@ -44,10 +44,10 @@ func (l *ropeLeaf) resize(n int) {
 	l.text = text
 }
 
-// reserve makes room for n more bytes.
+// reserve makes room for n more bytes, and for half as much as there was, so that a leaf that grows is not copied for every word.
 func (l *ropeLeaf) reserve(n int) {
 	if n += l.size.bytes; n > len(l.text) {
-		l.resize(n)
+		l.resize(max(n, min(len(l.text)*3/2, ropeLeafCap)))
 	}
 }
 
