@@ -236,10 +236,10 @@ func (k *cutter) closedForked(a *Accepted) bool {
 // has reports whether the op at lv, numbered seq, is taken or with the receiver.
 func (k *cutter) has(lv causal.LV, seq causal.Seq) bool {
 	ca := k.actors[k.c.graph.ActorOf(lv)]
-	if ca != nil && seq < ca.end {
-		return true
+	if ca != nil && seq >= ca.first {
+		return seq < ca.end
 	}
-	return (ca == nil || seq < ca.first) && !contains(k.missing, lv)
+	return !contains(k.missing, lv) // what lies before its first may have been passed over, as of another branch
 }
 
 // grow returns the missing changes of one actor up to its next signature, and what they build on, in the same

@@ -98,3 +98,29 @@ func TestCutPartsBranches(t *testing.T) {
 		}
 	}
 }
+
+// What builds on a change that is passed over, since it is of another branch or builds on one, waits as well, also where a later change of the
+// same actor was read.
+func TestCutPassesOver(t *testing.T) {
+	var a, b, c Actor
+	a.Device[0], b.Device[0], c.Device[0] = 1, 2, 3
+	left, right := newForkedReplica(t), newForkedReplica(t)
+	left1, right1 := left.write(t, a, "left"), right.write(t, a, "right")
+	writer := newForkedReplica(t, right1)
+	b1 := writer.write(t, b, "built")
+	c1 := newForkedReplica(t, right1, b1).write(t, c, "built on that")
+	b2 := writer.write(t, b, "more")
+	r, other := newForkedReplica(t, left1, right1, b1, c1, b2), newForkedReplica(t)
+	missing := []causal.Span{{End: r.chains.Graph().Len()}}
+	for batches := 0; len(missing) > 0; batches++ {
+		batch, rest, err := r.chains.Cut(r.log, missing, 0, 0)
+		if err != nil || batch == nil || batches == 4 {
+			t.Fatal(fmt.Errorf("no batch of %v: %w", missing, err))
+		}
+		other.take(t, batch.AppendTo(nil))
+		missing = rest
+	}
+	if other.chains.Digest() != r.chains.Digest() || other.state.Digest() != r.state.Digest() {
+		t.Errorf("%s and %s", r.state.JSON(), other.state.JSON())
+	}
+}
