@@ -30,6 +30,7 @@ func TestFigures(t *testing.T) {
 	if v, err := time.ParseDuration(os.Getenv("ATOLL_FIGURES")); err == nil {
 		limit = v
 	}
+	defer simulations.CollectSeldom()()
 	hours := func(n int) time.Duration { return time.Duration(n) * time.Hour }
 	for _, sc := range []*simulations.Scenario{
 		{

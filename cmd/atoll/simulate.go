@@ -282,6 +282,7 @@ func shellWord(s string) string {
 
 // simulate runs what was asked for, prints it, and if it failed makes it smaller.
 func (a *app) simulate(ctx context.Context, name string, s *simulations.Scenario, f simulateFlags) error {
+	defer simulations.CollectSeldom()()
 	run := &simulation{app: a, name: name, scenario: s, flags: f, begun: time.Now()}
 	var failed, first *simulations.Result
 	var err error
