@@ -443,7 +443,7 @@ func (d *Device) post(l *link, m replica.Message) {
 	if d.liar != nil && d.liar.keepsBack(l, m) {
 		return
 	}
-	d.sim.send(&parcel{link: l, from: d, to: l.peer(d), size: d.sim.size(m), index: -1, message: m})
+	d.sim.dispatch(parcel{link: l, from: d, to: l.peer(d), size: d.sim.size(m), index: -1, message: m})
 }
 
 // tickAt makes sure that the device ticks at a time, or before.

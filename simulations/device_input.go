@@ -41,6 +41,7 @@ func (d *Device) take(in input) {
 	switch {
 	case in.parcel != nil:
 		d.takeParcel(in.parcel)
+		s.done(in.parcel)
 	case in.connect != nil:
 		d.greet(in.connect)
 		d.subscribe()

@@ -219,5 +219,5 @@ func (l *liar) send(kind LieKind, to *link, m replica.Message, raw []byte) {
 	if m != nil {
 		size = l.d.sim.size(m)
 	}
-	l.d.sim.send(&parcel{link: to, from: l.d, to: to.peer(l.d), size: size, index: -1, message: m, raw: raw, lie: kind})
+	l.d.sim.dispatch(parcel{link: to, from: l.d, to: to.peer(l.d), size: size, index: -1, message: m, raw: raw, lie: kind})
 }

@@ -60,6 +60,29 @@ const (
 	body
 )
 
+// dispatch puts a parcel on its way, in the memory of one that is done with.
+func (s *Sim) dispatch(p parcel) {
+	var q *parcel
+	if n := len(s.spare); n > 0 {
+		q, s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		q = new(parcel)
+	}
+	*q = p
+	s.send(q)
+}
+
+// done says that nobody needs p any more.
+func (s *Sim) done(p *parcel) {
+	if len(s.spare) < maxSpare {
+		*p = parcel{}
+		s.spare = append(s.spare, p)
+	}
+}
+
+// maxSpare bounds the parcels whose memory is kept.
+const maxSpare = 1 << 12
+
 // peer returns the other end of l.
 func (l *link) peer(d *Device) *Device {
 	if l.a == d {
@@ -279,7 +302,7 @@ func (s *Sim) send(p *parcel) {
 	s.queue.push(happening{at: at, parcel: p})
 }
 
-// lost is what becomes of a parcel that does not arrive.
+// lost is what becomes of a parcel that does not arrive. It is done with.
 func (s *Sim) lost(p *parcel, why string) {
 	s.trace.note(s.now, markLost, p.from.number, p.to.number, p.size, func() string {
 		return p.from.name + " -> " + p.to.name + ": " + p.String() + " is lost: " + why
@@ -287,6 +310,7 @@ func (s *Sim) lost(p *parcel, why string) {
 	if p.index >= 0 && p.index < len(s.result.Sent) {
 		s.result.Sent[p.index].Lost = why
 	}
+	s.done(p)
 }
 
 // arrive hands a parcel over.
@@ -315,6 +339,7 @@ func (s *Sim) arrive(p *parcel) {
 	s.trace.note(s.now, markArrive, p.from.number, d.number, p.size, func() string { return d.name + " <- " + p.from.name + ": " + p.String() })
 	if p.gossip != nil && p.stage != body {
 		s.gossip(p)
+		s.done(p)
 		return
 	}
 	d.input(input{parcel: p})

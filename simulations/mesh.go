@@ -37,7 +37,7 @@ func (s *Sim) publish(d *Device, m replica.Message) {
 func (s *Sim) spread(d *Device, from *Device, g *rumour) {
 	for _, l := range d.links {
 		if to := l.peer(d); l.up && to != from && (l.mesh[0] || l.mesh[1]) && d.gossiping && to.gossiping {
-			s.send(&parcel{link: l, from: d, to: to, size: offerBytes, index: -1, gossip: g, stage: offer})
+			s.dispatch(parcel{link: l, from: d, to: to, size: offerBytes, index: -1, gossip: g, stage: offer})
 		}
 	}
 }
@@ -49,10 +49,10 @@ func (s *Sim) gossip(p *parcel) {
 	case offer:
 		if !p.gossip.saw(d) {
 			p.gossip.see(d)
-			s.send(&parcel{link: p.link, from: d, to: p.from, size: offerBytes, index: -1, gossip: p.gossip, stage: want})
+			s.dispatch(parcel{link: p.link, from: d, to: p.from, size: offerBytes, index: -1, gossip: p.gossip, stage: want})
 		}
 	case want:
-		s.send(&parcel{link: p.link, from: d, to: p.from, size: p.gossip.size, index: -1, gossip: p.gossip, stage: body})
+		s.dispatch(parcel{link: p.link, from: d, to: p.from, size: p.gossip.size, index: -1, gossip: p.gossip, stage: body})
 	}
 }
 

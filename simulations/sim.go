@@ -52,6 +52,7 @@ type Sim struct {
 	steps                             int
 	scratch                           []byte
 	parents                           []causal.LV // room
+	spare                             []*parcel   // see dispatch
 	spreading                         map[causal.Dot]*spreading
 	versions                          []heldVersion
 	present                           int // honest devices online at the last sample
