@@ -9,7 +9,7 @@ import (
 // says is the same; a phone or a simulation of thousands of devices is glad of it. A device that changes its clock should tick just before.
 // A Tick that turns out to have nothing to do does no harm.
 func (r *Replica) NextTick() int64 {
-	if r.records.due {
+	if r.records.due || r.ticked < 0 {
 		return 0
 	}
 	at := int64(math.MaxInt64)

@@ -67,7 +67,7 @@ type Replica struct {
 
 	wall   int64 // the last time given
 	now    int64 // milliseconds that have passed; never goes back
-	ticked int64 // now at the last Tick
+	ticked int64 // now at the last Tick, -1: there was none
 
 	peers     map[causal.Device]*peer
 	order     []*peer // the same, by device
@@ -132,6 +132,7 @@ func New(cfg Config) (*Replica, error) {
 		peers:   make(map[causal.Device]*peer),
 		replay:  crdt.BatchDecoder{Passing: true},
 		pending: crdt.Pending{MaxBytes: limits.PendingBytes, MaxCount: limits.PendingBatches},
+		ticked:  -1,
 		records: recordTable{at: -limits.RecordInterval, lv: -1},
 		forks:   forkTable{limit: limits.MaxForks},
 	}
