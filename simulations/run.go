@@ -135,7 +135,11 @@ func (s *Sim) sample() {
 		}
 	}
 	s.present = x.Online
-	x.Apart = s.compare()
+	compared := maxCompared
+	if len(s.devices) > maxSmall {
+		compared = maxComparedBig
+	}
+	x.Apart = s.compare(compared)
 	if n := len(s.devices); n > 0 {
 		if d := s.devices[len(s.result.Samples)%n]; d.r != nil && d.counts() {
 			if !d.syncing {

@@ -118,7 +118,7 @@ func (s *Sim) Converged(within Within) {
 		s.result.Healed = s.now
 	}
 	s.converge(time.Duration(within))
-	s.compare()
+	s.compare(maxCompared)
 	if s.t != nil && len(s.result.Failures) > before {
 		s.t.Logf("at %v: %s", s.now, s.result.Failures[before].Detail)
 	}

@@ -309,7 +309,8 @@ func (r *Replica) hearSame(p *peer, own shared) {
 	p.heard, p.apart = true, nil
 	p.known, p.lent = own.tips, true
 	p.count = tally{ops: uint64(r.graph.Len()), lost: r.graph.Forked()}
-	for i := range own.tips {
+	first, _ := slices.BinarySearchFunc(own.tips, r.cfg.Device, func(t crdt.Tip, d causal.Device) int { return t.Actor.Device.Compare(d) })
+	for i := first; i < len(own.tips) && own.tips[i].Actor.Device == r.cfg.Device; i++ {
 		r.hold(p, own.tips[i])
 	}
 	if len(p.inFlight) > 0 {
