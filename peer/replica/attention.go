@@ -12,8 +12,8 @@ import (
 type attention struct {
 	touched []*peer // each once, and whether there is something to say to it has not been looked at since
 	retimed []*peer // since the last NextTick
-	due     int64   // when one of the others is due, at the earliest; if
-	known   bool
+	due     int64   // when one of the others is due, at the earliest
+	known   bool    // that is known
 }
 
 // touch notes that there may be something to say to p, or to do for it sooner than was thought.

@@ -34,17 +34,16 @@ type peer struct {
 	apart   map[causal.Actor]bool // it holds what is not held here of their logs, on a branch that is not known
 
 	// What goes to it.
-	todo     []causal.Span // not sent yet
-	horizon  causal.LV
-	inFlight []flight
-	unacked  int // bytes in flight
-	acked    causal.LV
-	ackedAt  int64                 // when something was last acknowledged
-	ackOf    map[causal.Actor]bool // owed whether or not they changed
-	counters map[causal.Device]uint64
-	told     uint64 // it has all delivery records as of that version of the table
-	// recordsAt is when it may be sent more of them.
-	recordsAt int64
+	todo      []causal.Span // not sent yet
+	horizon   causal.LV
+	inFlight  []flight
+	unacked   int // bytes in flight
+	acked     causal.LV
+	ackedAt   int64                 // when something was last acknowledged
+	ackOf     map[causal.Actor]bool // owed whether or not they changed
+	counters  map[causal.Device]uint64
+	told      uint64 // it has all delivery records as of that version of the table
+	recordsAt int64  // when it may be sent more of them
 
 	// What it says is still to come.
 	remaining uint64
@@ -139,7 +138,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 	}
 	r.seen++
 	if !p.connected || p.subscribed {
-		r.unread++
+		r.unsubscribed++
 	}
 	*p = peer{
 		device: device, connected: true, since: r.now, seen: r.seen,
@@ -160,7 +159,7 @@ func (r *Replica) Disconnect(device causal.Device) {
 	}
 	r.savePeer(p)
 	if !p.subscribed {
-		r.unread--
+		r.unsubscribed--
 	}
 	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed}
 	r.forgetPeers()

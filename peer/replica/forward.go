@@ -94,7 +94,7 @@ func (r *Replica) grew() {
 	if !r.gossip {
 		return
 	}
-	if r.unread == 0 && len(r.soon.marks) == 0 {
+	if r.unsubscribed == 0 && len(r.soon.marks) == 0 {
 		r.soon.lv = r.sealed // nobody waits for it
 	}
 	marks := r.late.marks

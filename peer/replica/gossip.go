@@ -8,7 +8,7 @@ import "github.com/atollsync/atoll/crdt/causal"
 // forwarded to it only once its own are overdue.
 
 // SetGossip says whether the store has a gossip topic. With one, own changes are announced, and pushed only to
-// peers that are not subscribed to it. Nobody is to a topic that has just been opened.
+// peers that are not subscribed to it. Nobody is subscribed to a topic that has just been opened.
 func (r *Replica) SetGossip(on bool) {
 	if r.gossip == on {
 		return
@@ -21,7 +21,7 @@ func (r *Replica) SetGossip(on bool) {
 	for _, p := range r.order {
 		if p.subscribed {
 			p.subscribed = false
-			r.unread++
+			r.unsubscribed++
 		}
 		r.extend(p, r.soon.lv)
 	}
@@ -37,11 +37,11 @@ func (r *Replica) SetSubscribed(device causal.Device, on bool) {
 	p.subscribed = on
 	r.touch(p)
 	if on {
-		r.unread--
+		r.unsubscribed--
 		r.extend(p, r.late.lv)
 		return
 	}
-	r.unread++
+	r.unsubscribed++
 	r.extend(p, r.soon.lv)
 }
 

@@ -69,27 +69,27 @@ type Replica struct {
 	now    int64 // milliseconds that have passed; never goes back
 	ticked int64 // now at the last Tick, -1: there was none
 
-	peers     map[causal.Device]*peer
-	order     []*peer // the same, by device
-	attention attention
-	gossip    bool                              // the store has a topic
-	unread    int                               // connected peers that are not subscribed to it
-	soon      forwarding                        // to peers that are not subscribed
-	late      forwarding                        // to those that are
-	grownAt   int64                             // the first tick after something was last added
-	rested    bool                              // state and chains went to rest since
-	seen      uint64                            // counts Connects, to tell who was here last
-	decode    func([]byte) (*crdt.Batch, error) // of batches that come
-	replay    crdt.BatchDecoder                 // of the log's blocks
-	pending   crdt.Pending
-	own       ownSummary
-	author    authoring
-	records   recordTable
-	forks     forkTable
-	self      selfState
-	states    stateTable
-	restoring bool   // what is noted now was noted before
-	refused   uint64 // pending batches that turned out invalid
+	peers        map[causal.Device]*peer
+	order        []*peer // the same, by device
+	attention    attention
+	gossip       bool                              // the store has a topic
+	unsubscribed int                               // connected peers that are not subscribed to it
+	soon         forwarding                        // to peers that are not subscribed
+	late         forwarding                        // to those that are
+	grownAt      int64                             // the first tick after something was last added
+	rested       bool                              // state and chains went to rest since
+	seen         uint64                            // counts Connects, to tell who was here last
+	decode       func([]byte) (*crdt.Batch, error) // of batches that come
+	replay       crdt.BatchDecoder                 // of the log's blocks
+	pending      crdt.Pending
+	own          ownSummary
+	author       authoring
+	records      recordTable
+	forks        forkTable
+	self         selfState
+	states       stateTable
+	restoring    bool   // what is noted now was noted before
+	refused      uint64 // pending batches that turned out invalid
 
 	sealed causal.LV
 	out    output
