@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -294,6 +295,66 @@ func TestPeersAreForgotten(t *testing.T) {
 	}
 }
 
+// record returns a device's delivery record.
+func record(from *device, store crdt.StoreID, counter uint64, tips []crdt.Tip) *replica.Records {
+	rec := replica.Record{Device: from.id, Counter: counter, Tips: tips}
+	m := &replica.Records{Records: []replica.Record{rec}}
+	// The signature covers what the encoding does, after a tag and the store.
+	encoded := rec.AppendTo(nil)
+	body := encoded[1+2+len(from.id) : len(encoded)-2-ed25519.SignatureSize]
+	msg := append([]byte("atoll delivery v1\x00"), store[:]...)
+	msg = append(append(msg, from.id[:]...), body...)
+	copy(m.Records[0].Sig[:], ed25519.Sign(from.key, msg))
+	return m
+}
+
+// TestRecordsAtAPace: many delivery records go to a peer some at a time, and all of them in the end.
+func TestRecordsAtAPace(t *testing.T) {
+	const strangers = 400
+	d, other, peer := start(t, "a", replica.Limits{}), start(t, "b", replica.Limits{}), start(t, "c", replica.Limits{})
+	if _, err := d.r.Commit(1, write("x")); err != nil {
+		t.Fatal(err)
+	}
+	quiet(t, d)
+	d.r.Connect(other.id, 1)
+	tips := d.r.Chains().Tips()
+	for i := range strangers {
+		if err := d.r.Step(other.id, record(newDevice(fmt.Sprint("stranger ", i), replica.Limits{}), d.store, 1, tips), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.r.Connect(peer.id, 1)
+	if err := d.r.Step(peer.id, &replica.Have{Digest: peer.r.Digest()}, 1); err != nil {
+		t.Fatal(err)
+	}
+	got, first := 0, int64(0)
+	for now := int64(1); got < strangers; now += 100 {
+		if now > 10_000 {
+			t.Fatalf("%d of %d records came in 10 s", got, strangers)
+		}
+		d.r.Tick(now)
+		for d.r.HasReady() {
+			rd := d.r.Ready()
+			for _, e := range rd.Messages {
+				if m, ok := e.Message.(*replica.Records); ok && e.To == peer.id {
+					if got == 0 {
+						first = now
+					}
+					got += len(m.Records)
+					// 256 tips a second, each record counting one more, and one message of as many at once.
+					if most := 130 * (2 + (now-first)/1000); int64(got) > most {
+						t.Fatalf("%d records in %d ms", got, now-first)
+					}
+				}
+			}
+			if err := d.write(rd); err != nil {
+				t.Fatal(err)
+			}
+			d.r.Advance()
+		}
+	}
+}
+
 // TestDeliveryRecords: a record counts if its device signed it for this store and said nothing later; the table is bounded, and
 // strangers do not crowd out devices that matter.
 func TestDeliveryRecords(t *testing.T) {
@@ -307,17 +368,6 @@ func TestDeliveryRecords(t *testing.T) {
 	d.r.Connect(other.id, 1)
 	quiet(t, d)
 	tips := d.r.Chains().Tips()
-	record := func(from *device, store crdt.StoreID, counter uint64, tips []crdt.Tip) *replica.Records {
-		rec := replica.Record{Device: from.id, Counter: counter, Tips: tips}
-		m := &replica.Records{Records: []replica.Record{rec}}
-		// The signature covers what the encoding does, after a tag and the store.
-		encoded := rec.AppendTo(nil)
-		body := encoded[1+2+len(from.id) : len(encoded)-2-ed25519.SignatureSize]
-		msg := append([]byte("atoll delivery v1\x00"), store[:]...)
-		msg = append(append(msg, from.id[:]...), body...)
-		copy(m.Records[0].Sig[:], ed25519.Sign(from.key, msg))
-		return m
-	}
 	stranger := func(i int) *device { return newDevice(string(rune('p'+i)), replica.Limits{}) }
 
 	var refused *replica.RefusedError
