@@ -54,14 +54,19 @@ func (c *Chains) authorNext(ch *Change) Accepted {
 	return a
 }
 
-// authorKeystroke is authorNext for the change that consists of op, made at time, and goes on where t, with the given frame, stops: it
-// becomes the last of t, and never a Change.
-func (c *Chains) authorKeystroke(t *keystrokes, frame typingFrame, op *typedOp, time int64) causal.Span {
+// hashNext makes the hash of e that of a change which goes on from it, given as it is hashed.
+func (c *Chains) hashNext(e *chainEnd, change []byte) {
+	h := &c.checker.hasher
+	h.sum(append(h.begin(&e.hash), change...))
+	e.hash = *h.last()
+}
+
+// authorKeystroke is authorNext for the change that consists of op, made at time, in the text that f is about. It never becomes a Change.
+func (c *Chains) authorKeystroke(f *typingFrame, op *typedOp, time int64) causal.Span {
 	e := c.lookUpEnd()
 	h := &c.checker.hasher
-	buf, ops := t.appendHashed(h.begin(&e.hash), frame, op, time-e.time)
+	buf, ops := f.appendHashed(h.begin(&e.hash), op, time-e.time)
 	h.sum(buf)
 	e.hash = *h.last()
-	t.add(time, op)
-	return c.goOn(e, op.size, time, wireSizeOf(len(t.slice), ops))
+	return c.goOn(e, op.size, time, wireSizeOf(len(f.slice), ops))
 }

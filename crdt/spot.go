@@ -18,6 +18,8 @@ type spot struct {
 	keys []string
 	// enc is path as ops have it, nil if there is a dot in it, which each change writes in its own way.
 	enc []byte
+	// frame is of what is typed there, made when it is first asked for.
+	frame typingFrame
 }
 
 // isTyping reports whether op is one of those that are applied at a spot.
@@ -51,6 +53,14 @@ func (sp *spot) at(a *address) bool {
 		a = a.parent
 	}
 	return a == nil
+}
+
+// typing returns the frame of what is typed at the spot, which has an enc.
+func (sp *spot) typing() *typingFrame {
+	if sp.frame.one == nil {
+		sp.frame = newFrame(sp.path[0].Key, sp.enc)
+	}
+	return &sp.frame
 }
 
 // isPlain reports whether the text at the spot is shown, and bears no marks, so that an op there does nothing that is shown but

@@ -17,9 +17,13 @@ import (
 // to heed. Its context comes from the chains. Its signatures are for the caller to make, when it is complete.
 func (tx *Tx) CommitTo(b *Batch) (span causal.Span, ok bool, err error) {
 	s := tx.s
-	if t := b.lastTyping(); t != nil && !tx.done() && tx.err == nil && s.draft.isKeystroke(s, t) {
-		span = s.draft.commitKeystroke(s, t)
+	if t := b.lastTyping(); t != nil && tx.isKeystroke() && s.draft.goesOnFrom(s, t) {
+		op := s.draft.playKeystroke(s)
+		span = s.chains.authorKeystroke(s.spot.typing(), &op, s.draft.time)
+		t.add(s.draft.time, &op)
 		b.n++
+		s.draft.wroteKeystroke(s, span)
+		s.draft.row, s.draft.rowText = t, s.spot.text
 		tx.finish()
 		return span, true, nil
 	}
@@ -38,43 +42,10 @@ func (b *Batch) lastTyping() *keystrokes {
 	return nil
 }
 
-// isKeystroke reports whether the change is one op on the text at the spot, which was put off, and goes on where t stops.
-func (d *draft) isKeystroke(s *State, t *keystrokes) bool {
-	if len(d.put) != 1 || len(d.ops) > 0 || !d.alone || s.pass.trace != nil {
-		return false
-	}
-	op, first := &d.put[0], s.pass.first
-	if t.end() != first || op.n > MaxChangeLen || op.pos > MaxPosition || first > MaxSeq-MaxChangeLen {
-		return false
-	}
-	if len(s.spot.enc)+len(d.typed) > inlineOps/2 && s.spot.sizeOf(op) > inlineOps {
-		return false
-	}
-	return t == d.row && s.spot.text == d.rowText ||
-		t.actor == s.pass.actor && t.slice == s.spot.path[0].Key && bytes.Equal(t.path, s.spot.enc)
-}
-
-// commitKeystroke is commitTyping for a change that isKeystroke.
-func (d *draft) commitKeystroke(s *State, t *keystrokes) causal.Span {
-	put, ps := &d.put[0], &s.pass
-	ps.journaled = false
-	ps.lv = ps.base
-	var op typedOp // field by field, as in putOff
-	op.size, op.pos = put.n, put.pos
-	if put.code == CodeTextInsert {
-		op.text = string(d.typed)
-		s.spot.insert(ps, put.pos, put.n, op.text)
-	} else {
-		op.kind = typeDelete
-		s.spot.delete(ps, put.pos, put.n)
-	}
-	if d.row != t {
-		d.row, d.rowText, d.rowFrame = t, s.spot.text, t.frame()
-	}
-	span := s.chains.authorKeystroke(t, d.rowFrame, &op, d.time)
-	s.applied.Take(s.graph, span)
-	d.end, d.next = span.End, ps.first+causal.Seq(put.n)
-	return span
+// goesOnFrom reports whether the change, a keystroke, goes on where t stops.
+func (d *draft) goesOnFrom(s *State, t *keystrokes) bool {
+	return t.end() == s.pass.first && (t == d.row && s.spot.text == d.rowText ||
+		t.actor == s.pass.actor && t.slice == s.spot.path[0].Key && bytes.Equal(t.path, s.spot.enc))
 }
 
 // addTo appends ch, the change that c accepted last, to b, and completes b's context.

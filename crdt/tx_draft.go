@@ -37,9 +37,8 @@ type draft struct {
 	alone bool
 	// row is the typing to which that change was committed, nil if it was not, and rowText the text at the spot then: all that row is
 	// about is the same while these are.
-	row      *keystrokes
-	rowText  *textContent
-	rowFrame typingFrame // of row
+	row     *keystrokes
+	rowText *textContent
 }
 
 // putOp is a TextInsert or TextDelete of n code points that is put off.

@@ -262,18 +262,18 @@ func bytesOfRunes(s string, n int) int {
 	return at
 }
 
-// appendOp appends the encoding of an op of t.
-func (t *keystrokes) appendOp(buf []byte, op *typedOp) []byte {
+// appendTo appends the encoding of op, on the text that path leads to.
+func (op *typedOp) appendTo(buf, path []byte) []byte {
 	head := insertHead
 	if op.kind != typeInsert {
 		head = deleteHead
 	}
 	buf = append(buf, byte(head>>8), byte(head))
 	buf = appendUint(buf, uint64(op.size))
-	if len(t.path) == 1 {
-		buf = append(buf, t.path[0]) // of a slice
+	if len(path) == 1 {
+		buf = append(buf, path[0]) // of a slice
 	} else {
-		buf = append(buf, t.path...)
+		buf = append(buf, path...)
 	}
 	return op.appendEnd(buf)
 }
@@ -310,7 +310,7 @@ func (t *keystrokes) changes(yield func(*Change) bool) bool {
 			ops = make([]byte, 0, max(inlineOps, min(chunk, t.n-i)*(12+len(t.path))))
 		}
 		at := len(ops)
-		ops = t.appendOp(ops, &c.typedOp)
+		ops = c.typedOp.appendTo(ops, t.path)
 		groups[0] = Group{Slice: t.slice, Len: c.size, Ops: ops[at:len(ops):len(ops)]}
 		changes[0] = Change{Actor: t.actor, Seq: seq, Time: c.time, Groups: groups[:1:1]}
 		if !yield(&changes[0]) {

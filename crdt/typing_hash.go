@@ -17,12 +17,12 @@ func (t *keystrokes) hash(h *Hasher, prev Hash, before int64) []*infoChunk {
 	var chunk *infoChunk
 	c := t.cursor()
 	at := causal.LV(0)
-	buf, frame := h.begin(&prev), t.frame()
+	buf, frame := h.begin(&prev), newFrame(t.slice, t.path)
 	for i := 0; c.next(); i++ {
 		if i > 0 {
 			buf = h.again()
 		}
-		buf, _ = t.appendHashed(buf, frame, &c.typedOp, c.time-before)
+		buf, _ = frame.appendHashed(buf, &c.typedOp, c.time-before)
 		h.sum(buf)
 		before = c.time
 		if chunk == nil || len(chunk.hashes) == maxChunk || !chunk.fits(at, c.time) {
@@ -41,37 +41,42 @@ func (t *keystrokes) hash(h *Hasher, prev Hash, before int64) []*infoChunk {
 	return out
 }
 
-// typingFrame is what all changes of a typing that are about one code point have in common of the form that is hashed: that of
-// an insert, from behind its time up to its position.
-type typingFrame []byte
-
-// frame returns the frame of t's changes.
-func (t *keystrokes) frame() typingFrame {
-	buf := make([]byte, 0, 12+len(t.slice)+len(t.path))
-	buf = appendStr(append(buf, mpFixArr|3), t.slice)
-	buf = append(buf, 1, mpBin8, 0, byte(insertHead>>8), byte(insertHead&0xff), 1)
-	return append(buf, t.path...)
+// typingFrame is what all changes typed into one text have in common.
+type typingFrame struct {
+	slice string
+	path  []byte // of every op, encoded
+	// one is what those that are about one code point have in common in the form that is hashed: that of an insert, from behind its
+	// time up to its position.
+	one []byte
 }
 
-// appendHashed appends a change of t, the frame of which is given, in the form that is hashed: op, made delta later than the actor's previous
-// change. It returns the size of the encoded op too.
-func (t *keystrokes) appendHashed(buf []byte, frame typingFrame, op *typedOp, delta int64) ([]byte, int) {
+// newFrame returns the frame of what is typed into the text of slice that path, which it refers to, leads to.
+func newFrame(slice string, path []byte) typingFrame {
+	buf := make([]byte, 0, 12+len(slice)+len(path))
+	buf = appendStr(append(buf, mpFixArr|3), slice)
+	buf = append(buf, 1, mpBin8, 0, byte(insertHead>>8), byte(insertHead&0xff), 1)
+	return typingFrame{slice: slice, path: path, one: append(buf, path...)}
+}
+
+// appendHashed appends a change in the form that is hashed: op, made delta later than the actor's previous change. As it has no refs and
+// its ops are few bytes, it travels in the same form. It returns the size of the encoded op too.
+func (f *typingFrame) appendHashed(buf []byte, op *typedOp, delta int64) ([]byte, int) {
 	buf = append(buf, mpFixArr) // no refs
 	buf = appendInt(buf, delta)
 	var at int // where the op starts
 	if op.size == 1 {
-		buf = append(buf, frame...)
-		at = len(buf) - len(t.path) - 3
+		buf = append(buf, f.one...)
+		at = len(buf) - len(f.path) - 3
 		if op.kind != typeInsert {
 			buf[at], buf[at+1] = byte(deleteHead>>8), byte(deleteHead&0xff)
 		}
 		buf = op.appendEnd(buf)
 	} else {
-		buf = appendStr(append(buf, mpFixArr|3), t.slice)
+		buf = appendStr(append(buf, mpFixArr|3), f.slice)
 		buf = appendUint(buf, uint64(op.size))
 		buf = append(buf, mpBin8, 0)
 		at = len(buf)
-		buf = t.appendOp(buf, op)
+		buf = op.appendTo(buf, f.path)
 	}
 	n := len(buf) - at
 	buf[at-1] = byte(n)

@@ -134,14 +134,17 @@ func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 		st := h.steps[t.step]
 		tx := r.state.BeginQuietly(h.engine.actor(t.agent), st.when)
 		writePatches(tx, h.Txns[st.txn])
-		a, _, _, err := tx.Commit()
+		var err error
+		if encode {
+			encoded[t.step], _, _, err = tx.CommitEncoded(nil, nil)
+		} else {
+			var a crdt.Accepted
+			if a, _, _, err = tx.Commit(); err == nil {
+				sent[t.step] = r.chains.BatchOf([]crdt.Accepted{a})
+			}
+		}
 		if err != nil {
 			return err
-		}
-		if made := []crdt.Accepted{a}; encode {
-			encoded[t.step] = r.chains.AppendBatch(nil, made)
-		} else {
-			sent[t.step] = r.chains.BatchOf(made)
 		}
 	}
 	texts := make([]string, len(replicas))

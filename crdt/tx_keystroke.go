@@ -1,0 +1,114 @@
+package crdt
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// Sign returns the signature over msg of the device whose actor commits.
+type Sign func(msg []byte) []byte
+
+// CommitEncoded is Commit for those who need the change only as it is sent, and do not ask what happened: it appends the encoding of the
+// batch of that change alone, which is that of Chains.AppendBatch, to buf. The batch has a signature, which the chains keep, unless
+// sign is nil. Without an op buf is returned as it is.
+//
+// A keystroke, in a transaction begun quietly, goes from the text to buf: it never becomes a Change. State.TakeKeystroke is its
+// counterpart at those who receive it.
+func (tx *Tx) CommitEncoded(buf []byte, sign Sign) (batch []byte, span causal.Span, ok bool, err error) {
+	s := tx.s
+	if tx.isKeystroke() {
+		op := s.draft.playKeystroke(s)
+		buf, span = s.chains.appendKeystroke(buf, s.spot.typing(), &op, s.draft.time, sign)
+		s.draft.wroteKeystroke(s, span)
+		s.draft.row = nil
+		tx.finish()
+		return buf, span, true, nil
+	}
+	a, _, ok, err := tx.Commit()
+	if !ok {
+		return buf, a.Span, ok, err
+	}
+	if sign != nil {
+		s.chains.AddSignature(sign.change(a.Dot(), a.Hash))
+	}
+	return s.chains.AppendBatch(buf, []Accepted{a}), a.Span, true, nil
+}
+
+// change returns the signature at the change that ends in d and has the given hash.
+func (sign Sign) change(d causal.Dot, h Hash) Signature {
+	s := Signature{Dot: d}
+	if n := copy(s.Sig[:], sign(SigningBytes(h))); n != len(s.Sig) {
+		panic(fmt.Sprintf("crdt: a signature of %d bytes", n))
+	}
+	return s
+}
+
+// isKeystroke reports whether the change is one op on the text at the spot, which was put off, and goes on from the one committed
+// last. Nobody asks what happens.
+func (tx *Tx) isKeystroke() bool {
+	s := tx.s
+	d := &s.draft
+	if tx.done() || tx.err != nil || len(d.put) != 1 || len(d.ops) > 0 || !d.alone || s.pass.trace != nil {
+		return false
+	}
+	op := &d.put[0]
+	if op.n > MaxChangeLen || op.pos > MaxPosition || s.pass.first > MaxSeq-MaxChangeLen {
+		return false
+	}
+	enc := s.spot.enc
+	return enc != nil && (len(enc)+len(d.typed) <= inlineOps/2 || s.spot.sizeOf(op) <= inlineOps)
+}
+
+// playKeystroke applies the op of a change that isKeystroke, and returns it.
+func (d *draft) playKeystroke(s *State) typedOp {
+	put, ps := &d.put[0], &s.pass
+	ps.journaled = false
+	ps.lv = ps.base
+	var op typedOp // field by field, as in putOff
+	op.size, op.pos = put.n, put.pos
+	if put.code == CodeTextInsert {
+		op.text = string(d.typed)
+		s.spot.insert(ps, put.pos, put.n, op.text)
+	} else {
+		op.kind = typeDelete
+		s.spot.delete(ps, put.pos, put.n)
+	}
+	return op
+}
+
+// wroteKeystroke takes notice of a change that isKeystroke and has become span of the graph.
+func (d *draft) wroteKeystroke(s *State, span causal.Span) {
+	s.applied.Take(s.graph, span)
+	d.end, d.next = span.End, s.pass.first+causal.Seq(span.Len())
+}
+
+// appendKeystroke appends the batch of the change that authorKeystroke makes to buf.
+func (c *Chains) appendKeystroke(buf []byte, f *typingFrame, op *typedOp, time int64, sign Sign) ([]byte, causal.Span) {
+	e := c.lookUpEnd()
+	next := c.chains[e.actor].next
+	size := 2 + 3 + causal.ActorSize + 2 + 9 + 2 + len(e.hash) + 9 + 7 + 1 + 9 + len(f.one) + 18 + len(op.text) + 1
+	if sign != nil {
+		size += 2 + 9 + 66
+	}
+	buf = slices.Grow(buf, size)
+	buf = append(buf, mpFixArr|5, FormatVersion, mpFixArr|1, mpBin8, causal.ActorSize)
+	buf = append(append(buf, e.name.Device[:]...), e.name.Nonce[:]...)
+	buf = appendUint(append(buf, mpFixArr|4, 0), uint64(next-1))
+	buf = appendInt(append(append(buf, mpBin8, byte(len(e.hash))), e.hash[:]...), e.time)
+	buf = append(buf, mpFixArr|3, 0, 1, mpBin8, 0)
+	from := len(buf)
+	buf, ops := f.appendHashed(buf, op, time-e.time)
+	c.hashNext(e, buf[from:])
+	buf = endBin(buf, from)
+	span := c.goOn(e, op.size, time, wireSizeOf(len(f.slice), ops))
+	if sign == nil {
+		return append(buf, mpFixArr), span
+	}
+	last := causal.Dot{Actor: e.name, Seq: next + causal.Seq(op.size) - 1}
+	sig := sign.change(last, e.hash)
+	c.AddSignature(sig)
+	buf = appendUint(append(buf, mpFixArr|3, 0), uint64(last.Seq))
+	return appendBin(buf, sig.Sig[:]), span
+}
