@@ -103,7 +103,9 @@ func (c *Chains) Add(k *Checked) *Added {
 	}
 	c.graph.Rank()
 	for _, s := range k.sigs {
-		if c.graph.Forked() {
+		if fresh == 1 && k.links[len(k.links)-1].change != nil && len(k.links) == 1 {
+			c.addSignature(c.infos.len-1, s) // at the one change there is
+		} else if c.graph.Forked() {
 			c.addSignature(c.change(k.placed(s.Dot)), s)
 		} else {
 			c.AddSignature(s)

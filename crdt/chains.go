@@ -315,12 +315,10 @@ func (c *Chains) append(a *Accepted, at origin, parents []causal.LV) {
 		c.needForked(a)
 		return
 	}
-	for i := range a.Refs {
-		if a.Refs[i].Seq == 0 {
-			continue
-		}
-		if at, ok := c.findEnd(a.Refs[i]); ok {
-			c.need(at)
+	// Whatever the author saw last of others is a dependency.
+	for _, p := range parents {
+		if p != at.after {
+			c.need(c.change(p))
 		}
 	}
 }
@@ -353,7 +351,7 @@ func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, at
 	switch {
 	case at.leaves != nil:
 		span = c.graph.AddBranch(actor, want.Len(), parents, *at.leaves)
-	case at.after >= 0 && c.graph.Forked():
+	case at.after >= 0:
 		span = c.graph.AddAfter(c.graph.ActorOf(at.after), want.Len(), parents)
 	default:
 		span, err = c.graph.Add(actor, seq, want.Len(), parents)

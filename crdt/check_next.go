@@ -1,9 +1,13 @@
 package crdt
 
-import "github.com/atollsync/atoll/crdt/causal"
+import (
+	"slices"
 
-// checkNext is Check for what comes most often: one change that goes on where its actor's chain ends, and all else it
-// depends on is held. It reports whether the batch is that and good, and then k.out is as place would have left it. If not, the
+	"github.com/atollsync/atoll/crdt/causal"
+)
+
+// checkNext is Check for what comes most often: one change that goes on where its actor's chain ends, or is the actor's first, and all else
+// it depends on is held. It reports whether the batch is that and good, and then k.out is as place would have left it. If not, the
 // long way says why.
 func (k *checker) checkNext(verify Verify) bool {
 	c, b := k.c, k.b
@@ -11,24 +15,35 @@ func (k *checker) checkNext(verify Verify) bool {
 		return false
 	}
 	ch := b.single[0]
-	if len(b.Context) != len(ch.Refs)+1 || !b.valid && ch.flaw() != "" {
+	if ch.Branches != nil || !b.valid && ch.flaw() != "" {
 		return false
 	}
-	own := c.chainOf(ch.Actor)
-	if own == nil || own.next != ch.Seq {
-		return false
+	last, after, prev, prevTime := causal.LV(-1), EffectiveTime(0), Hash{}, int64(0)
+	if own := c.chainOf(ch.Actor); own != nil {
+		if own.next != ch.Seq {
+			return false
+		}
+		in, i := c.infos.at(own.last)
+		var err error
+		if prev, err = c.hash(in, i); err != nil {
+			return false
+		}
+		last, after, prevTime = in.span(i).End-1, in.effective(i), in.time(i)
+	} else {
+		if ch.Seq != 1 {
+			return false
+		}
+		prev = GenesisHash(c.store, ch.Actor)
 	}
-	in, i := c.infos.at(own.last)
-	last, after := in.span(i).End-1, in.effective(i)
 	before, after, ok := k.checkAnchors(ch, last, after)
-	if !ok || before.Seq+1 != ch.Seq || in.time(i) != before.Time {
+	switch {
+	case !ok || (before != nil) != (last >= 0):
 		return false
-	}
-	if hash, err := c.hash(in, i); err != nil || hash != before.Hash {
+	case before != nil && (before.Seq+1 != ch.Seq || prevTime != before.Time || prev != before.Hash):
 		return false
 	}
 	end := ch.Seq + causal.Seq(ch.Len())
-	hash := k.hasher.hash(ch, &before.Hash, before.Time, k.deps)
+	hash := k.hasher.hash(ch, &prev, prevTime, k.deps)
 	k.out.sigs = k.out.sigs[:0]
 	if len(b.Sigs) == 1 {
 		s := &b.Sigs[0]
@@ -39,7 +54,7 @@ func (k *checker) checkNext(verify Verify) bool {
 	}
 	start := c.graph.Len()
 	k.links = append(k.links, link{change: ch, seq: ch.Seq, end: end, hash: hash,
-		effective:  effectiveOf(ch.Time, after, false),
+		effective:  effectiveOf(ch.Time, after, len(k.out.parents) == 0),
 		span:       causal.Span{Start: start, End: start + causal.LV(end-ch.Seq)},
 		parentsEnd: len(k.out.parents),
 		from:       origin{after: last},
@@ -49,12 +64,15 @@ func (k *checker) checkNext(verify Verify) bool {
 }
 
 // checkAnchors checks that the context is what ch, the one change of the batch, builds on: its actor's previous change, the last op of
-// which is last, and its deps, all of which are held and none of which is in the history of another. It returns the anchor at the
-// former, with nothing compared, and the greatest effective time of all, given that of the former, and leaves the parents in k.out and
+// which is last, -1 if there is none, and its deps, all of which are held and none of which is in the history of another. It returns the anchor at the
+// former, with nothing compared, nil if the context has none, and the greatest effective time of all, given that of the former, and leaves the parents in k.out and
 // the hashes of the deps in k.deps.
 func (k *checker) checkAnchors(ch *Change, last causal.LV, after EffectiveTime) (before *Anchor, _ EffectiveTime, ok bool) {
-	c, context := k.c, k.b.Context
-	k.deps, k.out.parents = k.deps[:0], append(k.out.parents[:0], last)
+	c, context, refs := k.c, k.b.Context, ch.Refs
+	k.deps, k.out.parents = k.deps[:0], k.out.parents[:0]
+	if last >= 0 {
+		k.out.parents = append(k.out.parents, last)
+	}
 	for i := range context {
 		a := &context[i]
 		if i > 0 && context[i-1].Actor.Compare(a.Actor) >= 0 {
@@ -64,10 +82,13 @@ func (k *checker) checkAnchors(ch *Change, last causal.LV, after EffectiveTime) 
 			before = a
 			continue
 		}
-		n := len(k.deps)
-		if n == len(ch.Refs) || ch.Refs[n].Seq != a.Seq || ch.Refs[n].Actor != a.Actor {
+		for len(refs) > 0 && refs[0].Seq == 0 { // named by ops only
+			refs = refs[1:]
+		}
+		if len(refs) == 0 || refs[0].Seq != a.Seq || refs[0].Actor != a.Actor {
 			return nil, 0, false
 		}
+		refs = refs[1:]
 		lv, ok := c.graph.LV(a.Dot())
 		if !ok {
 			return nil, 0, false
@@ -79,7 +100,7 @@ func (k *checker) checkAnchors(ch *Change, last causal.LV, after EffectiveTime) 
 		k.deps, k.out.parents = append(k.deps, a.Hash), append(k.out.parents, lv)
 		after = max(after, in.effective(j))
 	}
-	if before == nil {
+	if slices.ContainsFunc(refs, func(d causal.Dot) bool { return d.Seq > 0 }) {
 		return nil, 0, false
 	}
 	if len(k.deps) > 0 {

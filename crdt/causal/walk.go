@@ -82,6 +82,19 @@ func (g *Graph) maximal(lvs []LV) []LV {
 	return append(lvs[:0], lvs[kept:]...)
 }
 
+// AreHeads reports whether all of lvs but one, which may be among them, are different heads of g.
+func (g *Graph) AreHeads(lvs []LV, but LV) bool {
+	for i, lv := range lvs {
+		if lv == but {
+			continue
+		}
+		if _, ok := slices.BinarySearch(g.heads, lv); !ok || slices.Contains(lvs[:i], lv) {
+			return false
+		}
+	}
+	return true
+}
+
 // areHeads reports whether all of lvs are heads of g.
 func (g *Graph) areHeads(lvs []LV) bool {
 	for _, lv := range slices.Backward(lvs) {
