@@ -21,7 +21,10 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	if parted, err := r.partFrom(from, b); parted || err != nil {
 		return err
 	}
-	ends := batchEnds(b)
+	var ends []causal.Dot
+	if p != nil {
+		ends = batchEnds(b)
+	}
 	if p != nil && p.heard && len(p.known)+len(ends) > MaxTips {
 		return r.refuse(from, OverLimit, fmt.Errorf("replica: a summary of more than %d actors", MaxTips))
 	}

@@ -305,7 +305,7 @@ func (r *Replica) seal() {
 func (r *Replica) addBlock(span causal.Span, batch []byte) {
 	r.out.blocks = append(r.out.blocks, Block{First: span.Start, Batch: batch})
 	whole := []causal.Span{span}
-	r.out.cuts = append(r.out.cuts, cutting{missing: whole, batch: batch, sent: whole, ends: r.ends(whole)})
+	r.out.cuts = append(r.out.cuts, cutting{missing: whole, batch: batch, sent: whole})
 	r.sealed = span.End
 	r.grew()
 }

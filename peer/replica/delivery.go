@@ -185,7 +185,7 @@ func (r *Replica) addRecord(rec Record) {
 		return
 	}
 	r.records.set(rec, r.now)
-	r.attention.soon(r.now)
+	r.retimeAll()
 	r.out.records = append(r.out.records, DeviceRecord{Device: rec.Device, Record: rec.AppendTo(nil)})
 }
 

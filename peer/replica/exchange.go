@@ -22,6 +22,7 @@ type peer struct {
 	subscribed bool   // to the store's topic
 	touched    bool   // see attention
 	retimed    bool
+	due        int64
 
 	// What the peer has.
 	heard   bool    // its summary is known
@@ -146,7 +147,7 @@ func (r *Replica) Connect(device causal.Device, now int64) {
 		retry: r.limits.RetryInterval, have: greeting, saidHave: r.now,
 		compared: r.now, restarted: r.now - r.limits.RetryInterval, busySince: -1, outSince: -1,
 		ackOf: make(map[causal.Actor]bool), counters: make(map[causal.Device]uint64),
-		liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed,
+		liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed, due: p.due,
 	}
 	r.touch(p)
 }
@@ -161,7 +162,7 @@ func (r *Replica) Disconnect(device causal.Device) {
 	if !p.subscribed {
 		r.unsubscribed--
 	}
-	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed}
+	*p = peer{device: device, seen: p.seen, shared: p.shared, offered: p.offered, held: p.held, liar: p.liar, idle: p.idle, touched: p.touched, retimed: p.retimed, due: p.due}
 	r.forgetPeers()
 }
 

@@ -88,7 +88,7 @@ func (r *Replica) tickForward() {
 
 // grew notes that something was sealed.
 func (r *Replica) grew() {
-	r.attention.known = false
+	r.retimeAll()
 	// Counted from the tick that was due next, so that peers who get the same within a tick do not all ask each other after the same time.
 	r.grownAt, r.rested = r.now+tickStep-(r.now-max(0, r.ticked))%tickStep, false
 	if !r.gossip {

@@ -13,7 +13,8 @@ func (r *Replica) SetGossip(on bool) {
 	if r.gossip == on {
 		return
 	}
-	r.gossip, r.late, r.attention.known = on, forwarding{}, false
+	r.gossip, r.late = on, forwarding{}
+	r.retimeAll()
 	if on {
 		r.late.marks = []mark{{from: r.now, lv: r.sealed}}
 		return

@@ -184,6 +184,9 @@ func (w *network) advance(ms int64) error {
 			if d.r == nil {
 				continue
 			}
+			if !w.dueOnly {
+				d.r.TickAll()
+			}
 			if w.dueOnly && (d.r.NextTick() < 0 || d.r.Wall()+d.r.NextTick() > w.now) {
 				w.faults["tick left out"]++
 				continue

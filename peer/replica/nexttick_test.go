@@ -49,7 +49,8 @@ func TestNextTick(t *testing.T) {
 	}
 }
 
-// schedule lets a network of three devices go through steps drawn from seed, and then through ten minutes of quiet.
+// schedule lets a network of three devices go through steps drawn from seed, and then through ten minutes of quiet. In every other one
+// there are many actors from the start.
 func schedule(seed uint64, gossip bool, steps int, dueOnly bool, configure func(*device), heard func(string)) (*network, error) {
 	w, err := newNetwork(seed, 3, gossip, replica.Limits{MaxDigestInterval: 100_000})
 	if err != nil {
@@ -63,12 +64,22 @@ func schedule(seed uint64, gossip bool, steps int, dueOnly bool, configure func(
 		}
 	}
 	rng := rand.New(rand.NewPCG(seed, 2))
+	write := func(tx *crdt.Tx) error {
+		tx.Text("text").Insert(0, strings.Repeat("x", 1+rng.IntN(3)))
+		return nil
+	}
+	if rng.IntN(2) == 0 {
+		if err := w.commit(0, write); err != nil {
+			return nil, err
+		}
+		for range 24 {
+			if err := w.commitAt(0, write); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for range steps {
 		i, j := rng.IntN(3), rng.IntN(3)
-		write := func(tx *crdt.Tx) error {
-			tx.Text("text").Insert(0, strings.Repeat("x", 1+rng.IntN(3)))
-			return nil
-		}
 		switch rng.IntN(9) {
 		case 0:
 			err = w.link(i, j)

@@ -123,7 +123,7 @@ type cutting struct {
 	missing []causal.Span
 	batch   []byte
 	sent    []causal.Span
-	ends    []causal.LV // the last op of each branch in it
+	ends    []causal.LV // the last op of each branch in it, once it was sent
 	rest    []causal.Span
 }
 
@@ -197,9 +197,12 @@ func (r *Replica) Advance() {
 // cut returns the next batch of missing, as cut before in this Ready if it was. Without a batch nothing in missing
 // can be sent.
 func (r *Replica) cut(missing []causal.Span) (cutting, error) {
-	for _, c := range r.out.cuts {
-		if slices.Equal(c.missing, missing) {
-			return c, nil
+	for i := range r.out.cuts {
+		if c := &r.out.cuts[i]; slices.Equal(c.missing, missing) {
+			if c.ends == nil {
+				c.ends = r.ends(c.sent)
+			}
+			return *c, nil
 		}
 	}
 	b, rest, err := r.chains.Cut(&r.source, missing, crdt.TargetBatchBytes, crdt.TargetBatchChanges)

@@ -296,7 +296,7 @@ func (r *Replica) Tick(now int64) {
 		r.rested = true
 	}
 	r.tickForward()
-	for _, p := range r.order {
+	for _, p := range r.takeDue() {
 		if p.connected {
 			r.tickPeer(p)
 			if r.hasMessages(p) {
@@ -304,7 +304,6 @@ func (r *Replica) Tick(now int64) {
 			}
 		}
 	}
-	r.attention.known = false
 	r.tickRecord()
 	r.tickSelf()
 	r.author.tick(r.now)

@@ -26,6 +26,7 @@ type selfState struct {
 	changed bool // and that is to be kept, before anything is sent
 	// contested is until when unsent changes are kept back because a peer contradicts them. 0: they are not.
 	contested int64
+	claimed   bool // some peer's claim may wait to be shown
 	renewed   bool           // the actor is another than the driver knows
 	retired   []causal.Actor // write no more
 	// split is where the own log parts from one that its own signatures prove, if parted.
@@ -226,6 +227,7 @@ func (r *Replica) meetSelf(p *peer, tips []crdt.Tip) {
 		}
 		if p.claimed.Seq == 0 {
 			p.claimed, p.claimedAt = t, r.now
+			r.self.claimed = true
 		}
 		if r.isUnsent(t.Dot()) && r.self.contested == 0 {
 			r.self.contested = r.now + proofTime
@@ -277,8 +279,22 @@ func (r *Replica) proven(t crdt.Tip) bool {
 
 // tickSelf gives up waiting for peers to show what they say they hold of this device's log.
 func (r *Replica) tickSelf() {
+	if r.self.claimed {
+		r.tickClaims()
+	}
+	if r.self.contested > 0 && r.now >= r.self.contested {
+		r.release()
+	}
+}
+
+func (r *Replica) tickClaims() {
+	r.self.claimed = false
 	for _, p := range r.order {
-		if p.claimed.Seq == 0 || r.now-p.claimedAt < proofTime {
+		if p.claimed.Seq == 0 {
+			continue
+		}
+		if r.now-p.claimedAt < proofTime {
+			r.self.claimed = true
 			continue
 		}
 		if p.connected && !r.proven(p.claimed) {
@@ -286,9 +302,6 @@ func (r *Replica) tickSelf() {
 			r.blame(p.device, Withheld, fmt.Errorf("replica: it says that it holds %s of this device's own log, and did not send it", p.claimed.Dot()))
 		}
 		p.claimed = crdt.Tip{}
-	}
-	if r.self.contested > 0 && r.now >= r.self.contested {
-		r.release()
 	}
 }
 
