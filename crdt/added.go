@@ -112,6 +112,7 @@ func (c *Chains) Add(k *Checked) *Added {
 		}
 	}
 	c.checker.begin(c, nil)
+	c.checker.trim()
 	return out
 }
 

@@ -185,6 +185,16 @@ func (k *checker) begin(c *Chains, b *Batch) {
 	k.actors, k.links = k.actors[:0], k.links[:0]
 }
 
+// trim lets go of room that is for batches much larger than most are.
+func (k *checker) trim() {
+	if cap(k.links) > keptLinks {
+		k.anchors, k.actors, k.index, k.links, k.overlay, k.out = nil, nil, nil, nil, overlay{}, Checked{}
+	}
+}
+
+// keptLinks is for how many links there is room between two batches.
+const keptLinks = 64
+
 // checkFrame checks what can be told from the batch alone and computes all hashes.
 func (k *checker) checkFrame() error {
 	b := k.b

@@ -47,7 +47,7 @@ func TestChecksCanFail(t *testing.T) {
 			ch := *disk.first(1)[0].Change
 			ch.Groups = append(ch.Groups[:0:0], ch.Groups...)
 			ch.Groups[0].Slice = "another"
-			disk.blocks[0].batch = crdt.NewBatch(nil, []*crdt.Change{&ch}, nil)
+			disk.blocks[0].Batch = crdt.NewBatch(nil, []*crdt.Change{&ch}, nil).AppendTo(nil)
 		}},
 		{checkShows, func(sc *Scenario) { sc.Expect.Shows = []Shows{{Path: "n", JSON: "1000000"}} }, nil},
 		{checkForks, func(sc *Scenario) { sc.Expect.Forks = 1 }, nil},

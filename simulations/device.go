@@ -134,7 +134,7 @@ func (d *Device) newActor() causal.Actor {
 func (d *Device) boot() {
 	s := d.sim
 	if d.disk == nil {
-		d.disk = newDisk(d.newActor())
+		d.disk = newDisk(d.newActor(), &s.decoded)
 	}
 	if d.disk.torn {
 		// Half a block is behind the log's end. It was not synced, so nothing of it left; but that is not known here for sure.
@@ -166,7 +166,7 @@ func (d *Device) open() bool {
 		renew = nil
 	}
 	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: renew, Sign: d.sign, Verify: s.signer.verify,
-		Log: d.disk, Limits: s.limits, Decode: s.decode, Brief: s.signer.standIn && d.number > 0})
+		Log: d.disk, Limits: s.limits, Decode: s.decoded.decode, Brief: s.signer.standIn && d.number > 0})
 	if err == nil {
 		for i := range d.disk.blocks {
 			if err = r.Restore(d.disk.blocks[i].Batch); err != nil {
@@ -384,7 +384,7 @@ func (d *Device) finish() {
 		d.breakDown()
 		return
 	default:
-		if err := d.disk.append(rd, s.decode); err != nil {
+		if err := d.disk.append(rd); err != nil {
 			s.fail(checkHonest, d, err.Error())
 			return
 		}

@@ -16,7 +16,7 @@ import (
 var errDiskFull = errors.New("simulations: no space left on the disk")
 
 // disk is a device's virtual disk: a log of blocks, of which those that were synced survive a crash, and what the replica asked to keep of its
-// peers. What is in its blocks is shared with all other disks that hold the same.
+// peers. The bytes of its blocks are shared with all other disks that hold the same.
 //
 // It is the replica's Log.
 type disk struct {
@@ -27,22 +27,22 @@ type disk struct {
 	actor   causal.Actor
 	bytes   int
 	torn    bool // half of a block lies behind the last one
+	decoder *decoder
 }
 
 // diskBlock is a block of the log.
 type diskBlock struct {
 	replica.Block
-	batch *crdt.Batch // the block decoded
-	end   causal.LV
+	end causal.LV
 }
 
-func newDisk(actor causal.Actor) *disk {
-	return &disk{peers: make(map[causal.Device][]byte), records: make(map[causal.Device][]byte), actor: actor}
+func newDisk(actor causal.Actor, decoder *decoder) *disk {
+	return &disk{peers: make(map[causal.Device][]byte), records: make(map[causal.Device][]byte), actor: actor, decoder: decoder}
 }
 
 // copy returns a disk with the same on it, as a backup is.
 func (d *disk) copy() *disk {
-	c := newDisk(d.actor)
+	c := newDisk(d.actor, d.decoder)
 	c.self = d.self
 	c.blocks, c.bytes = slices.Clone(d.blocks), d.bytes
 	for k, v := range d.peers {
@@ -65,7 +65,11 @@ func (d *disk) len() causal.LV {
 // holds reports whether an op is in the log, on whichever branch: one branch may end before another that came later.
 func (d *disk) holds(dot causal.Dot) bool {
 	for i := range slices.Backward(d.blocks) {
-		for run := range d.blocks[i].batch.Runs {
+		b, err := d.decoder.decode(d.blocks[i].Batch)
+		if err != nil {
+			continue
+		}
+		for run := range b.Runs {
 			if run.Actor == dot.Actor && run.End > dot.Seq {
 				return true
 			}
@@ -83,16 +87,16 @@ func (d *disk) Start(lv causal.LV) causal.LV {
 	return d.blocks[i-1].First
 }
 
-// append makes what a Ready asks for durable. decode gives a block's batch.
-func (d *disk) append(rd *replica.Ready, decode func([]byte) (*crdt.Batch, error)) error {
+// append makes what a Ready asks for durable.
+func (d *disk) append(rd *replica.Ready) error {
 	if rd.Rewrite != nil {
 		d.cut(rd.Rewrite.From)
 	}
-	if err := d.write(rd.Blocks, decode); err != nil {
+	if err := d.write(rd.Blocks); err != nil {
 		return err
 	}
 	if rd.Rewrite != nil {
-		if err := d.write(rd.Rewrite.Blocks, decode); err != nil {
+		if err := d.write(rd.Rewrite.Blocks); err != nil {
 			return err
 		}
 	}
@@ -121,18 +125,18 @@ func (d *disk) cut(from causal.LV) {
 }
 
 // write puts blocks behind the log's end.
-func (d *disk) write(blocks []replica.Block, decode func([]byte) (*crdt.Batch, error)) error {
+func (d *disk) write(blocks []replica.Block) error {
 	next := d.len()
 	for _, block := range blocks {
 		if block.First != next {
 			return fmt.Errorf("simulations: a block of local version %d behind a log of %d ops", block.First, next)
 		}
-		b, err := decode(block.Batch)
+		b, err := d.decoder.decode(block.Batch)
 		if err != nil {
 			return fmt.Errorf("simulations: the replica wrote a block that does not decode: %w", err)
 		}
 		next += causal.LV(b.Ops())
-		d.blocks = append(d.blocks, diskBlock{block, b, next})
+		d.blocks = append(d.blocks, diskBlock{block, next})
 		d.bytes += len(block.Batch)
 	}
 	return nil
@@ -143,7 +147,11 @@ func (d *disk) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
 	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].end > span.Start })
 	for ; i < len(d.blocks) && d.blocks[i].First < span.End; i++ {
 		next := d.blocks[i].First
-		for ch := range d.blocks[i].batch.All {
+		b, err := d.decoder.decode(d.blocks[i].Batch)
+		if err != nil {
+			return err
+		}
+		for ch := range b.All {
 			at := causal.Span{Start: next, End: next + causal.LV(ch.Len())}
 			next = at.End
 			if at.End <= span.Start {

@@ -443,39 +443,6 @@ func (s *Sim) travels(p *parcel) bool {
 // maxSmall is up to how many devices a run is small: everything is done the long way, and checked.
 const maxSmall = 20
 
-// decoder decodes batches, each once for all devices. What it gives is shared and must not be written to.
-type decoder struct {
-	batches map[encoded]*crdt.Batch
-}
-
-// encoded are bytes, by where they are.
-type encoded struct {
-	first *byte
-	len   int
-}
-
-// maxDecoded bounds the batches that are kept.
-const maxDecoded = 1 << 16
-
-func (s *Sim) decode(b []byte) (*crdt.Batch, error) {
-	if len(b) == 0 {
-		return crdt.DecodeBatch(b)
-	}
-	key := encoded{&b[0], len(b)}
-	if got := s.decoded.batches[key]; got != nil {
-		return got, nil
-	}
-	got, err := crdt.DecodeBatch(b)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.decoded.batches) >= maxDecoded || s.decoded.batches == nil {
-		s.decoded.batches = make(map[encoded]*crdt.Batch)
-	}
-	s.decoded.batches[key] = got
-	return got, nil
-}
-
 // text renders a dot with the name of its device.
 func (s *Sim) text(d causal.Dot) string {
 	if dev := s.devID[d.Actor.Device]; dev != nil {
