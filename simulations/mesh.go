@@ -37,9 +37,21 @@ func (s *Sim) publish(d *Device, m replica.Message) {
 func (s *Sim) spread(d *Device, from *Device, g *rumour) {
 	for _, l := range d.links {
 		if to := l.peer(d); l.up && to != from && (l.mesh[0] || l.mesh[1]) && d.gossiping && to.gossiping {
+			if g.saw(to) && len(s.devices) > maxSmall && l.what.Bandwidth == 0 {
+				s.offerInVain(d, to)
+				continue
+			}
 			s.dispatch(parcel{link: l, from: d, to: to, size: offerBytes, index: -1, gossip: g, stage: offer})
 		}
 	}
+}
+
+// offerInVain counts an offer of what the other has or asked for. Nothing comes of it when it arrives, so in a large network it is not carried.
+func (s *Sim) offerInVain(from, to *Device) {
+	from.sent += offerBytes
+	to.received += offerBytes
+	s.bytes += offerBytes
+	s.messages++
 }
 
 // gossip deals with an offer, or with somebody who wants what was offered.

@@ -26,7 +26,7 @@ type selfState struct {
 	changed bool // and that is to be kept, before anything is sent
 	// contested is until when unsent changes are kept back because a peer contradicts them. 0: they are not.
 	contested int64
-	claimed   bool // some peer's claim may wait to be shown
+	claimed   bool           // some peer's claim may wait to be shown
 	renewed   bool           // the actor is another than the driver knows
 	retired   []causal.Actor // write no more
 	// split is where the own log parts from one that its own signatures prove, if parted.
