@@ -103,11 +103,12 @@ func (c *Chains) Add(k *Checked) *Added {
 	}
 	c.graph.Rank()
 	for _, s := range k.sigs {
-		if fresh == 1 && k.links[len(k.links)-1].change != nil && len(k.links) == 1 {
+		switch {
+		case len(k.links) == 1 && fresh == 1 && k.links[0].change != nil:
 			c.addSignature(c.infos.len-1, s) // at the one change there is
-		} else if c.graph.Forked() {
+		case c.graph.Forked():
 			c.addSignature(c.change(k.placed(s.Dot)), s)
-		} else {
+		default:
 			c.AddSignature(s)
 		}
 	}
