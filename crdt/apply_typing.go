@@ -177,4 +177,5 @@ func (c *textContent) backspace(ps *pass, r *typingRun) {
 	if deleted > 0 {
 		c.edit(ps, pos, deleted, "", 0, nil)
 	}
+	c.disturb(ps.s)
 }

@@ -9,10 +9,9 @@ import (
 
 // textMarks are the marks and unmarks of a Text.
 type textMarks struct {
-	ops    []markOp        // in the order of their local versions
-	ranges sequence.Ranges // what each covers
-	latest []int           // indexes of ops, the latest first
-	stale  bool            // ops have been applied to the text since ranges was settled
+	ops    []markOp // in the order of their local versions, which is that of the ranges of the sequence: what each covers
+	latest []int    // indexes of ops, the latest first
+	stale  bool     // ops have been applied to the text since the ranges were settled
 }
 
 // markOp is a mark or unmark.
@@ -32,14 +31,14 @@ func (c *textContent) mark(ps *pass, op *Op, t *touch) {
 		}
 	}
 	m := c.marks
-	m.ranges.Add(&c.ops, ps.history, ps.lv, op.Pos, op.Count, op.Growth&GrowStart != 0, op.Growth&GrowEnd != 0)
+	c.ops.AddRange(ps.s.graph, ps.history, ps.lv, op.Pos, op.Count, op.Growth&GrowStart != 0, op.Growth&GrowEnd != 0)
 	n := len(m.ops)
 	m.ops = append(m.ops, markOp{Mark: Mark{op.Name, op.Value}, lv: ps.lv, unmark: op.Code == CodeTextUnmark, growth: op.Growth})
 	at, _ := slices.BinarySearchFunc(m.latest, n, func(i, n int) int { return ps.s.byLatest(m.ops[i].lv, m.ops[n].lv) })
 	m.latest = slices.Insert(m.latest, at, n)
 	if ps.undoable() {
 		ps.undo(func() {
-			m.ranges.Truncate(m.ops[n].lv)
+			c.ops.Truncate(m.ops[n].lv)
 			m.ops = slices.Delete(m.ops, n, n+1)
 			m.latest = slices.DeleteFunc(m.latest, func(i int) bool { return i == n })
 		})
@@ -61,7 +60,7 @@ func (c *textContent) disturb(s *State) {
 func (s *State) Settle() {
 	for i, c := range s.unsettled {
 		if c.marks != nil { // the transaction that made the first was taken back
-			c.marks.ranges.Settle(&c.ops, s.graph)
+			c.ops.Settle(s.graph)
 			c.marks.stale = false
 		}
 		s.unsettled[i] = nil
@@ -71,16 +70,14 @@ func (s *State) Settle() {
 
 // ends returns the places where each op of c's marks starts and ends, by index. Read-only.
 func (c *textContent) ends(s *State) []sequence.Anchor {
-	r := &c.marks.ranges
 	switch {
 	case !c.marks.stale:
 	case s.tx != nil:
-		r.Settle(&c.ops, s.graph) // nobody else may read now
+		c.ops.Settle(s.graph) // nobody else may read now
 	default:
-		r = r.Clone()
-		r.Settle(&c.ops, s.graph)
+		return c.ops.SettledEnds(s.graph)
 	}
-	return r.Ends()
+	return c.ops.Ends()
 }
 
 // appendMarks appends the ops by dot, with the places where they are: others may yet type there.

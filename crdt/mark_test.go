@@ -383,3 +383,34 @@ func TestMarkJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestBackspacesInColumns: marks move with a batch that holds nothing but backspaces.
+func TestBackspacesInColumns(t *testing.T) {
+	h := newHolder()
+	group := func(op Op) Group {
+		op.Path = typedPaths[0]
+		return Group{Slice: op.Path[0].Key, Len: op.Len, Ops: AppendOp(nil, &op, noRefs)}
+	}
+	h.author(actorOf(0), 1000, group(Op{Code: CodeTextInsert, Len: 20, Text: "backspaces and marks"}))
+	h.author(actorOf(0), 1001, group(Op{Code: CodeTextMark, Len: 1, Pos: 15, Count: 5, Name: MarkBold, Value: BoolValue(true)}))
+	for i := range 10 {
+		h.author(actorOf(0), int64(1002+i), group(Op{Code: CodeTextDelete, Len: 1, Pos: 9 - i}))
+	}
+	c := NewChains(fixtureStore)
+	s := NewState(c)
+	for _, log := range [][]Accepted{h.log[:2], h.log[2:]} {
+		b, err := DecodeBatch(h.BatchOf(log).AppendTo(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		added, err := c.AddUnhashed(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.ApplyAll(added)
+	}
+	want := []MarkRange{{5, 10, Mark{MarkBold, BoolValue(true)}}}
+	if got := s.Text("notes").Marks(); !slices.Equal(got, want) {
+		t.Errorf("marks %v of %q, want %v", got, s.Text("notes").String(), want)
+	}
+}

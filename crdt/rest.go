@@ -25,9 +25,6 @@ func (c *listContent) rest() {
 func (c *textContent) rest() {
 	c.ops.Rest()
 	c.rope.Compact()
-	if c.marks != nil {
-		c.marks.ranges.Rest()
-	}
 }
 
 func (p *place) rest() {

@@ -18,6 +18,7 @@ type textContent struct {
 // insert applies a TextInsert of text, which has n code points.
 func (c *textContent) insert(ps *pass, pos int, text string, n int, t *touch) {
 	c.edit(ps, c.ops.Insert(ps.s.graph, ps.history, ps.lv, pos, n), 0, text, n, t)
+	c.disturb(ps.s)
 	c.save(ps)
 }
 
@@ -27,6 +28,7 @@ func (c *textContent) delete(ps *pass, pos, n int, t *touch) {
 	for _, e := range ps.s.edits {
 		c.edit(ps, e.Pos, e.Deleted, "", 0, t)
 	}
+	c.disturb(ps.s)
 	c.save(ps)
 }
 
@@ -45,7 +47,6 @@ func (c *textContent) edit(ps *pass, pos, deleted int, part string, inserted int
 		}
 		c.rope.Insert(pos, part)
 	}
-	c.disturb(ps.s)
 	t.splice(Splice{Pos: pos, Deleted: deleted, Inserted: inserted, Text: part}, 0)
 }
 
@@ -53,12 +54,7 @@ func (c *textContent) edit(ps *pass, pos, deleted int, part string, inserted int
 func (c *textContent) save(ps *pass) {
 	if ps.undoable() {
 		lv := ps.lv
-		ps.undo(func() {
-			c.ops.Truncate(lv)
-			if c.marks != nil {
-				c.marks.ranges.Truncate(lv)
-			}
-		})
+		ps.undo(func() { c.ops.Truncate(lv) })
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package sequence is about space: what lists and texts have in common.
 //
-//	Sequence  the ops of one list or text, and the merging of concurrent ones
+//	Sequence  the ops of one list or text, and the merging of concurrent ones; and ranges, stretches of it that others
+//	          edit, such as marked text
 //	Rope      the content of a text, as UTF-8
 //	Elements  the content of a list, as the local versions of its elements
-//	Ranges    stretches of a sequence that others edit, such as marked text
 //
 // An op says what its author did to the sequence the author saw: insert n at pos,
 // delete n at pos, move an element to pos. A Sequence turns it into edits of the merged sequence, which

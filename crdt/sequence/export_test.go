@@ -5,23 +5,34 @@ import "github.com/atollsync/atoll/crdt/causal"
 // Tracks reports whether s has a tracker, for tests of which way ops go.
 func (s *Sequence) Tracks() bool { return s.tracker != nil }
 
-// Tracked reports whether r keeps a tracker.
-func (r *Ranges) Tracked() bool { return r.tracker != nil }
+// Points returns how many versions s keeps to go back to with its ranges.
+func (s *Sequence) Points() int { return len(s.ranges.points) }
 
-// Points returns how many versions r keeps to go back to.
-func (r *Ranges) Points() int { return len(r.points) }
-
-// Back returns to which version Settle goes back before it catches up, and whether it does.
-func (r *Ranges) Back(s *Sequence) (causal.LV, bool) {
-	log := s.log.warmed(r.at)
-	low := r.news(&log)
-	if low >= r.at {
-		return r.at, false
+// SettledAt returns the version at which the ranges of s were settled last.
+func (s *Sequence) SettledAt() causal.LV {
+	if s.ranges == nil {
+		return 0
 	}
-	c := r.Clone()
-	c.back(low)
-	return c.at, true
+	return s.ranges.at
 }
 
-// Afresh returns the ranges of r, not settled yet and without anything kept.
-func (r *Ranges) Afresh() *Ranges { return &Ranges{all: r.all} }
+// HangFrom returns the version from which on the anchors of ranges hang on the tracker of s, -1 if there is none.
+func (s *Sequence) HangFrom() causal.LV {
+	if s.tracker == nil || s.ranges == nil {
+		return -1
+	}
+	return s.tracker.base
+}
+
+// EndsAfresh returns what Ends would after Settle if nothing about ranges were kept.
+func (s *Sequence) EndsAfresh(g *causal.Graph) []Anchor {
+	if s.ranges == nil {
+		return nil
+	}
+	c := *s
+	c.tracker = nil
+	r := ranges{all: s.ranges.all}
+	c.ranges = &r
+	r.settle(&c, g)
+	return r.anchors
+}

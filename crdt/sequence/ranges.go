@@ -1,33 +1,26 @@
 package sequence
 
 import (
-	"math"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// Ranges are stretches of a Sequence, each named by what the author of an op saw, that are found again in the
-// merged sequence however it is edited. Nothing is done while the sequence is edited; Settle catches up when somebody
-// asks. The zero value holds none. Ranges are not safe for concurrent use, but Ends may be
-// read by many while nobody changes them.
+// ranges are stretches of a Sequence, each named by what the author of an op saw, that are found again in the
+// merged sequence however it is edited.
 //
-// As long as ops have seen everything before them, the anchors are numbers that move with
-// the ops, run by run. Where branches meet, a tracker replays the ops since the last version that everybody shared with
-// the anchors hung on its elements, and the places are read off its tree. A late op may be
-// concurrent with what has been settled already; for this some earlier versions are kept with the anchors
-// they had, at distances that grow exponentially.
-type Ranges struct {
+// Where ops have seen everything before them, the anchors at the ends are numbers that move with
+// the ops, run by run, when somebody asks. Where branches meet, the anchors hang on the sequence's tracker and move with what it does to the
+// merged sequence. A late op may need a tracker that starts before all that is known; for this some earlier versions are kept with the
+// anchors they had, at distances that grow exponentially.
+type ranges struct {
 	all []anchored // in order of their ops
-	// The anchors of the first ranges, two each, where all ops before at have been applied.
+	// The anchors of the first ranges, two each, where all ops before at have been applied. They are behind those that hang on
+	// the sequence's tracker, if there is one, or else no op that is left is concurrent with one before at.
 	settled
 	// points are settled versions to go back to, ascending, all critical: everything since has seen everything before.
 	points []settled
-	// tracker, if there is one, has the ops before its done, and on its elements the anchors hung.
-	tracker *tracker
-	spare   *tracker // a small one that was dropped, of which only the memory is of use, as of hung
-	hung    []hungAnchor
-	fed     causal.LV // the version at which the anchors were as the tracker has them
+	hung   hung
 }
 
 // settled is a version at which all is known: of the ops of the sequence, those before at, and the anchors
@@ -41,103 +34,173 @@ type settled struct {
 // pointEvery is the least number of steps between two points. Most late ops are not very late.
 const pointEvery = 8
 
-// Add adds the range of n elements from pos on, of the sequence s as the author of op lv saw it: what lies outside that is
+// AddRange adds the range of n elements from pos on, of what the author of op lv saw: what lies outside that is
 // cut off, and a range of which nothing is left stays empty. growStart and growEnd say whether what is inserted right at
-// an end belongs to it. h is the causal history of the change the op is part of; lv must be above that of any op
-// that s and r have.
-func (r *Ranges) Add(s *Sequence, h causal.History, lv causal.LV, pos, n int, growStart, growEnd bool) {
+// an end belongs to it. The rest is as for Insert. A sequence with ranges has no moves.
+func (s *Sequence) AddRange(g *causal.Graph, h causal.History, lv causal.LV, pos, n int, growStart, growEnd bool) {
 	o := anchored{lv: lv, low: lv, size: s.length, pos: pos, n: n, grow: growth{growStart, growEnd}}
-	if low, concurrent := s.log.firstIn(h.Missing()); concurrent {
+	low, concurrent := s.lowest(h, lv)
+	if concurrent {
 		o.low = low
+	}
+	r := s.ranges
+	if r == nil {
+		r = &ranges{settled: settled{at: s.base(o.low)}}
+		s.ranges = r
+		if t := s.tracker; t != nil {
+			t.ranges, r.hung.at = r, t.done
+		}
+	}
+	if concurrent {
+		t := s.open(g, low)
+		t.astray = t.move(h.Missing()) || t.astray
+		r.hung.add(t, &o)
 	}
 	r.all = append(r.all, o)
 }
 
-// Truncate forgets the ranges of ops from lv on, which the sequence has forgotten as well.
-func (r *Ranges) Truncate(lv causal.LV) {
+// Ends returns the places of the start and of the end of each range, in the order in which the ranges were added: elements between the
+// two belong to it. s must have been settled since the last op, whether that had an effect or not. Read-only, until the next op.
+func (s *Sequence) Ends() []Anchor {
+	if s.ranges == nil {
+		return nil
+	}
+	return s.ranges.anchors
+}
+
+// Settle finds the places of all ranges in s as it is now, for Ends. g must hold all ops, but for those
+// that saw everything before them.
+func (s *Sequence) Settle(g *causal.Graph) {
+	if s.ranges != nil {
+		s.ranges.settle(s, g)
+	}
+}
+
+// SettledEnds returns what Ends would after Settle, and changes nothing: many may ask at once.
+func (s *Sequence) SettledEnds(g *causal.Graph) []Anchor {
+	if s.ranges == nil {
+		return nil
+	}
+	r := *s.ranges
+	r.anchors, r.points = slices.Clone(r.anchors), slices.Clone(r.points)
+	if s.tracker == nil {
+		r.hung = hung{}
+	}
+	r.settle(s, g)
+	return r.anchors
+}
+
+// base is opLog.base for the ranges too.
+func (s *Sequence) base(low causal.LV) causal.LV {
+	for {
+		base := s.log.base(low)
+		if s.ranges == nil {
+			return base
+		}
+		low = base
+		for i := len(s.ranges.all) - 1; i >= 0 && s.ranges.all[i].lv >= base; i-- {
+			low = min(low, s.ranges.all[i].low)
+		}
+		if low == base {
+			return base
+		}
+	}
+}
+
+// settle moves the anchors on to the end of s. Nothing of s is changed.
+func (r *ranges) settle(s *Sequence, g *causal.Graph) {
+	end := s.log.end()
+	if n := len(r.all); n > 0 {
+		end = max(end, r.all[n-1].lv+1)
+	}
+	if s.tracker != nil {
+		r.catchUp(&s.log)
+	}
+	log := s.log.warmed(r.at)
+	r.advance(s, g, &log, nil, end)
+}
+
+// goTo moves the anchors to version base, critical and as s.base returns it: forwards if they can, else from a point. It may use t,
+// a tracker of s that is made anew afterwards.
+func (r *ranges) goTo(s *Sequence, g *causal.Graph, t *tracker, base causal.LV) {
+	if s.tracker != nil {
+		r.catchUp(&s.log)
+	}
+	if r.forget(base); r.at > base {
+		r.back(s, base)
+	}
+	log := s.log.warmed(r.at)
+	r.advance(s, g, &log, t, base)
+}
+
+// takeDown ends that the anchors hang on the tracker of s, which log is of: all ops that it does not have are serial.
+func (r *ranges) takeDown(log *opLog) {
+	r.catchUp(log)
+	r.point()
+}
+
+// catchUp moves the anchors on as far as those that hang on a tracker are. log begins no later than its base.
+func (r *ranges) catchUp(log *opLog) {
+	if r.at < r.hung.at {
+		r.steps += log.from(r.hung.at) - log.from(r.at)
+		r.take()
+	}
+}
+
+// take makes the anchors those that hang on a tracker.
+func (r *ranges) take() { r.at, r.anchors = r.hung.at, append(r.anchors[:0], r.hung.anchors...) }
+
+// advance moves the anchors on to version end, critical or the last one. Stretches that are concurrent are played again in t, or a tracker of its own
+// if t is nil.
+func (r *ranges) advance(s *Sequence, g *causal.Graph, log *opLog, t *tracker, end causal.LV) {
+	for _, region := range r.regions(log, end) {
+		r.walk(log, region.Start)
+		if t == nil {
+			t = new(tracker)
+		}
+		s.begin(t, log, region.Start, r)
+		s.replay(g, log, t, region.End)
+		r.takeDown(log)
+	}
+	r.walk(log, end)
+}
+
+// truncate forgets the ranges of ops from lv on, which s has forgotten already, and so has its tracker, or dropped it.
+func (r *ranges) truncate(s *Sequence, lv causal.LV) {
 	n := len(r.all)
 	for n > 0 && r.all[n-1].lv >= lv {
 		n--
 	}
 	r.all = r.all[:n]
-	if r.tracker != nil && (r.tracker.done > lv || len(r.hung) > 2*n) {
-		r.tracker = nil
-	}
-	if r.at > lv {
-		r.back(lv)
+	t := s.tracker
+	switch {
+	case n == 0:
+		s.ranges = nil
+		if t != nil {
+			t.ranges = nil
+		}
+	case t != nil:
+		r.forget(lv)
+		if r.hung.truncate(r, t); r.at > lv {
+			r.take()
+		}
+	case r.at > lv || r.at < r.hung.at: // there was a tracker
+		r.hung.at = 0
+		r.back(s, lv)
 	}
 }
 
-// Rest frees the memory that r keeps in order to go on settling.
-func (r *Ranges) Rest() { r.tracker, r.spare, r.hung, r.points = nil, nil, nil, nil }
-
-// Clone returns a copy that can be settled without r being changed, as long as r and the sequence are not.
-func (r *Ranges) Clone() *Ranges {
-	c := *r
-	c.anchors, c.points = slices.Clone(r.anchors), slices.Clone(r.points)
-	c.tracker, c.spare, c.hung = nil, nil, nil
-	return &c
+// rest frees the memory that r keeps in order to go on settling.
+func (r *ranges) rest(s *Sequence) {
+	if s.tracker != nil {
+		r.catchUp(&s.log)
+	}
+	r.points, r.hung = nil, hung{}
 }
 
-// Ends returns the places of the start and of the end of each range, as they were when r was last settled, in the order in which
-// the ranges were added: elements between the two belong to it. Read-only until r is settled again.
-func (r *Ranges) Ends() []Anchor { return r.anchors }
-
-// Settle finds the places of all ranges in s as it is now. g must hold all ops, but for those
-// that saw everything before them.
-func (r *Ranges) Settle(s *Sequence, g *causal.Graph) {
-	end := s.log.end()
-	if n := len(r.all); n > 0 {
-		end = max(end, r.all[n-1].lv+1)
-	}
-	log := s.log.warmed(r.at)
-	if low := r.news(&log); low < r.at {
-		// Of the versions kept, and the tracker's base, those up to there are critical still.
-		if r.tracker != nil && r.tracker.base <= low {
-			r.forget(low)
-			log = s.log.warmed(r.tracker.base)
-			r.feed(s, g, &log, end)
-			return
-		}
-		r.back(low)
-		log = s.log.warmed(r.at)
-	}
-	for _, region := range r.regions(&log) {
-		r.walk(&log, region.Start)
-		r.begin(&log, region.Start)
-		r.feed(s, g, &log, region.End)
-		r.point()
-	}
-	r.walk(&log, end)
-	if t := r.tracker; t != nil && s.stale(t) {
-		r.tracker = nil
-		if t.tree.len() <= spareLen && len(r.hung) <= 4*spareLen {
-			r.spare = t
-		} else {
-			r.hung = nil
-		}
-	}
-}
-
-// news returns the lowest op that one since r was settled did not see, the greatest there is if they saw everything.
-func (r *Ranges) news(log *opLog) causal.LV {
-	low := causal.LV(math.MaxInt)
-	for i := log.from(r.at); i < len(log.runs); i++ {
-		if !log.runs[i].serial() {
-			low = min(low, log.runs[i].low)
-		}
-	}
-	for _, o := range r.all[len(r.anchors)/2:] {
-		if !o.serial() {
-			low = min(low, o.low)
-		}
-	}
-	return low
-}
-
-// regions returns the stretches of versions from r.at on where ops are concurrent with others. Around and between them
+// regions returns the stretches of versions from r.at to end where ops are concurrent with others. Around and between them
 // all versions at the boundaries of ops are critical.
-func (r *Ranges) regions(log *opLog) []causal.Span {
+func (r *ranges) regions(log *opLog, end causal.LV) []causal.Span {
 	var out []causal.Span
 	var region causal.Span // empty: none is under way
 	b := backward{log.runs, r.all}
@@ -145,6 +208,9 @@ func (r *Ranges) regions(log *opLog) []causal.Span {
 		item, ok := b.next()
 		if !ok || item.End <= r.at {
 			break
+		}
+		if item.Start >= end {
+			continue
 		}
 		if region != (causal.Span{}) && item.End <= region.Start {
 			out = append(out, region)
@@ -196,7 +262,7 @@ func (b *backward) next() (item, bool) {
 }
 
 // walk moves the anchors on to version end, from which no region parts r.at.
-func (r *Ranges) walk(log *opLog, end causal.LV) {
+func (r *ranges) walk(log *opLog, end causal.LV) {
 	for r.at < end {
 		next := end
 		k := len(r.anchors) / 2
@@ -221,7 +287,7 @@ func (r *Ranges) walk(log *opLog, end causal.LV) {
 
 // point keeps the anchors as they are, if the last point is far enough. Older points are given up where the gap that leaves is
 // small beside the distance: going back costs no more than a few times what came since.
-func (r *Ranges) point() {
+func (r *ranges) point() {
 	age := func(i int) int { // of point i; of none, everything
 		if i < 0 {
 			return r.steps
@@ -241,7 +307,7 @@ func (r *Ranges) point() {
 }
 
 // forget drops the points after version lv.
-func (r *Ranges) forget(lv causal.LV) {
+func (r *ranges) forget(lv causal.LV) {
 	n := len(r.points)
 	for n > 0 && r.points[n-1].at > lv {
 		n--
@@ -250,12 +316,14 @@ func (r *Ranges) forget(lv causal.LV) {
 	r.points = r.points[:n]
 }
 
-// back goes back to the last point that is not after lv.
-func (r *Ranges) back(lv causal.LV) {
+// back goes back to the last point that is not after lv, or to before the first range.
+func (r *ranges) back(s *Sequence, lv causal.LV) {
 	r.forget(lv)
-	to := settled{}
+	to := settled{at: lv}
 	if n := len(r.points); n > 0 {
 		to = r.points[n-1]
+	} else if len(r.all) > 0 {
+		to.at = min(lv, s.base(r.all[0].low))
 	}
 	r.at, r.anchors, r.steps = to.at, append(r.anchors[:0], to.anchors...), to.steps
 }

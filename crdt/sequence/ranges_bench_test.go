@@ -18,13 +18,12 @@ func BenchmarkRanges(b *testing.B) {
 				const size = 100_000
 				var g causal.Graph
 				var s sequence.Sequence
-				var r sequence.Ranges
 				rnd := rand.New(rand.NewPCG(1, 2))
 				first, _ := g.Add(agentActor(0), 1, size, nil)
 				s.Insert(&g, causal.History{}, first.Start, 0, size)
 				for range ranges {
 					span, _ := g.Add(agentActor(0), g.Last(agentActor(0))+1, 1, g.Heads())
-					r.Add(&s, causal.History{}, span.Start, rnd.IntN(size), 10, false, true)
+					s.AddRange(&g, causal.History{}, span.Start, rnd.IntN(size), 10, false, true)
 				}
 				last := [2][]causal.LV{{g.Len() - 1}, {g.Len() - 1}} // what each wrote, and the other's before
 				b.ReportAllocs()
@@ -44,7 +43,7 @@ func BenchmarkRanges(b *testing.B) {
 					}
 					last[who] = append(last[who], span.Start)
 					s.Insert(&g, h, span.Start, rnd.IntN(size), 1)
-					r.Settle(&s, &g)
+					s.Settle(&g)
 				}
 			})
 		}

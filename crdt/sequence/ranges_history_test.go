@@ -44,19 +44,17 @@ func (w *typist) edit(t testing.TB) {
 // mark adds a range of what w sees.
 func (w *typist) mark(t testing.TB) {
 	lv, h := w.op(t, 1)
-	w.ranges.Add(&w.seq, h, lv, w.r.IntN(w.size), 1+w.r.IntN(20), w.r.IntN(2) == 0, w.r.IntN(2) == 0)
+	w.seq.AddRange(&w.g, h, lv, w.r.IntN(w.size), 1+w.r.IntN(20), w.r.IntN(2) == 0, w.r.IntN(2) == 0)
 }
 
 // settle settles the ranges and compares them, now and then, with what comes of doing all at once.
 func (w *typist) settle(t testing.TB, compare bool) {
 	t.Helper()
-	w.ranges.Settle(&w.seq, &w.g)
+	w.seq.Settle(&w.g)
 	if !compare {
 		return
 	}
-	fresh := w.ranges.Afresh()
-	fresh.Settle(&w.seq, &w.g)
-	if got, want := w.ranges.Ends(), fresh.Ends(); !slices.Equal(got, want) {
+	if got, want := w.seq.Ends(), w.seq.EndsAfresh(&w.g); !slices.Equal(got, want) {
 		t.Fatalf("ends %v, from the start %v", got, want)
 	}
 }
@@ -80,23 +78,23 @@ func TestRangesLongHistory(t *testing.T) {
 		heads, sizes = append(heads, a.saw[0]), append(sizes, a.size)
 	}
 	a.settle(t, true)
-	if n := m.ranges.Points(); n < 3 || n > 12 {
+	if n := m.seq.Points(); n < 3 || n > 12 {
 		t.Errorf("%d versions kept to go back to", n)
 	}
-	if m.ranges.Tracked() {
+	if m.seq.Tracks() {
 		t.Error("a tracker where nothing is concurrent")
 	}
 	// Late ops of other authors, ever later.
 	for k, late := range []int{1, 10, 100, 1000, 5000, 19_000} {
 		b := &typist{marked: m, actor: agentActor(1 + k), r: a.r, saw: []causal.LV{heads[edits-1-late]}, size: sizes[edits-1-late]}
 		b.edit(t)
-		at, back := m.ranges.Back(&m.seq)
+		at := m.seq.HangFrom()
 		oldest := 0
 		if far := 6*late + 200; far < edits {
 			oldest = edits - far
 		}
-		if !back || at > heads[edits-1-late]+1 || oldest > 0 && at < heads[oldest] {
-			t.Errorf("an op %d edits late goes back to %d (%v), its author saw %d", late, at, back, heads[edits-1-late])
+		if at < 0 || at > heads[edits-1-late]+1 || oldest > 0 && at < heads[oldest] {
+			t.Errorf("an op %d edits late goes back to %d, its author saw %d", late, at, heads[edits-1-late])
 		}
 		b.mark(t)
 		b.settle(t, true)
@@ -120,12 +118,9 @@ func TestRangesLongHistory(t *testing.T) {
 		b.mark(t)
 		a.edit(t)
 		a.mark(t)
-		kept := m.ranges.Tracked()
+		kept := m.seq.Tracks()
 		a.settle(t, piece%10 == 0)
-		if _, back := m.ranges.Back(&m.seq); back {
-			t.Fatal("not settled")
-		}
-		if !m.ranges.Tracked() || piece > 0 && !kept {
+		if !m.seq.Tracks() || piece > 0 && !kept {
 			t.Fatalf("piece %d: no tracker is kept", piece)
 		}
 	}

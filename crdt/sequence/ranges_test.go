@@ -98,9 +98,8 @@ func drawRanges(t *rapid.T, changes []change, ref *reference, most int) []rangeO
 // marked is a document with ranges.
 type marked struct {
 	*document
-	ranges sequence.Ranges
-	ops    []*rangeOp // as added
-	now    map[int]bool
+	ops []*rangeOp // as added
+	now map[int]bool
 }
 
 // add adds a range.
@@ -115,13 +114,12 @@ func (m *marked) add(t rapid.TB, o *rangeOp) {
 		t.Fatal(err)
 	}
 	m.times = append(m.times, stamp{span.End, 0})
-	m.ranges.Add(&m.seq, h, span.Start, o.pos, o.n, o.growStart, o.growEnd)
+	m.seq.AddRange(&m.g, h, span.Start, o.pos, o.n, o.growStart, o.growEnd)
 	m.ops = append(m.ops, o)
 }
 
-// check compares the ends of ranges, settled, with what the reference has inside.
-func (m *marked) check(ranges *sequence.Ranges, ref *reference) error {
-	ends := ranges.Ends()
+// check compares the ends of ranges with what the reference has inside.
+func (m *marked) check(ends []sequence.Anchor, ref *reference) error {
 	if len(ends) != 2*len(m.ops) {
 		return fmt.Errorf("%d ends of %d ranges", len(ends), len(m.ops))
 	}
@@ -154,7 +152,15 @@ func compareRanges(t *rapid.T, changes []change, ranges []rangeOp, ref *referenc
 	lazy := r.IntN(4)
 	waiting := make([]bool, len(ranges))
 	for n, i := range order {
-		m.apply(t, changes, i)
+		settled, hung := m.seq.SettledAt(), m.seq.HangFrom()
+		if r.IntN(4) == 0 {
+			applyTwice(t, m.document, changes, i)
+		} else {
+			m.apply(t, changes, i)
+		}
+		if from := m.seq.HangFrom(); from >= 0 && from != hung && from < settled {
+			seen["back"]++
+		}
 		m.now[i] = true
 		for k := range ranges {
 			if !waiting[k] && !slices.ContainsFunc(ranges[k].parents, func(p int) bool { return !m.now[p] }) &&
@@ -169,25 +175,25 @@ func compareRanges(t *rapid.T, changes []change, ranges []rangeOp, ref *referenc
 		if r.IntN(1+2*lazy) > 0 && n < len(order)-1 {
 			continue
 		}
-		which := &m.ranges
-		if _, back := which.Back(&m.seq); back {
-			seen["back"]++
-		}
 		switch r.IntN(8) {
 		case 0:
-			which.Rest()
+			m.seq.Rest()
 		case 1:
-			which = which.Clone()
+			if err := m.check(m.seq.SettledEnds(&m.g), ref); err != nil {
+				t.Fatalf("seed %d, without settling after change %d: %v\nranges %+v\nchanges %+v", seed, i, err, m.ops, changes)
+			}
 		}
-		which.Settle(&m.seq, &m.g)
-		if which.Tracked() {
-			seen["tracked"]++
+		m.seq.Settle(&m.g)
+		if len(m.ops) > 0 {
+			if m.seq.Tracks() {
+				seen["tracked"]++
+			}
+			if m.seq.Points() > 0 {
+				seen["points"]++
+			}
 		}
-		if which.Points() > 0 {
-			seen["points"]++
-		}
-		if err := m.check(which, ref); err != nil {
-			t.Fatalf("seed %d, after change %d: %v\n%v\nranges %+v\nchanges %+v", seed, i, err, m.ranges.Ends(), m.ops, changes)
+		if err := m.check(m.seq.Ends(), ref); err != nil {
+			t.Fatalf("seed %d, after change %d: %v\n%v\nranges %+v\nchanges %+v", seed, i, err, m.seq.Ends(), m.ops, changes)
 		}
 	}
 }
@@ -197,16 +203,15 @@ func (m *marked) takeBack(r *rand.Rand) {
 	h := m.g.History(m.g.Heads())
 	start := m.g.Len()
 	m.seq.Insert(&m.g, h, start, r.IntN(m.seq.Len()+1), 2)
-	m.ranges.Add(&m.seq, h, start+2, r.IntN(m.seq.Len()), 1, true, true)
+	m.seq.AddRange(&m.g, h, start+2, r.IntN(m.seq.Len()), 1, true, true)
 	if r.IntN(2) == 0 {
-		m.ranges.Settle(&m.seq, &m.g)
+		m.seq.Settle(&m.g)
 	}
 	m.seq.Delete(&m.g, h, start+3, r.IntN(m.seq.Len()), 2, nil)
 	if r.IntN(2) == 0 {
-		m.ranges.Settle(&m.seq, &m.g)
+		m.seq.Settle(&m.g)
 	}
 	m.seq.Truncate(start)
-	m.ranges.Truncate(start)
 }
 
 // TestRanges compares ranges with the reference on small graphs, in several orders.

@@ -28,6 +28,7 @@ type Sequence struct {
 	tracker *tracker
 	spare   *tracker                  // a small one that was dropped, of which only the memory is of use
 	moves   []move                    // by lv
+	ranges  *ranges                   // nil if there are none
 	asked   asked                     // see lowest
 	later   func(a, b causal.LV) bool // see Move
 }
@@ -170,7 +171,7 @@ func clamp(lv causal.LV, pos, n, length int) (causal.LV, int, int) {
 	return lv, pos, min(n, length-pos)
 }
 
-// Truncate forgets the ops from lv on, which must be the start of an op: those of a change that is
+// Truncate forgets the ops from lv on, which must be the start of an op, and their ranges: those of a change that is
 // given up. Len is then as it was before them. The owner restores the content.
 func (s *Sequence) Truncate(lv causal.LV) {
 	s.length = s.log.truncate(lv, s.length)
@@ -179,11 +180,17 @@ func (s *Sequence) Truncate(lv causal.LV) {
 	if s.tracker != nil && s.tracker.done > lv {
 		s.tracker = nil
 	}
+	if s.ranges != nil {
+		s.ranges.truncate(s, lv)
+	}
 }
 
 // Rest frees the memory that s keeps in order to go on, and packs its log. The next op that is
 // concurrent with others builds again what it needs.
 func (s *Sequence) Rest() {
+	if s.ranges != nil {
+		s.ranges.rest(s)
+	}
 	s.tracker, s.spare, s.asked = nil, nil, asked{}
 	s.log.cool()
 }
@@ -197,18 +204,32 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		if t == nil {
 			t = new(tracker)
 		}
-		s.tracker = t
 	} else if low >= t.base && (low < t.done || !s.stale(t)) {
+		if s.ranges != nil {
+			s.ranges.forget(low)
+		}
 		s.expect(t, g)
-		s.replay(g, &s.log, t, math.MaxInt, nil)
+		s.replay(g, &s.log, t, math.MaxInt)
 		return t
 	}
-	base := s.log.base(low)
+	base := s.base(low)
 	s.log.warm(base)
-	t.reset(base, s.log.sizeAt(base), len(s.log.runs)-s.log.from(base))
+	if s.ranges != nil {
+		s.ranges.goTo(s, g, t, base)
+	}
+	s.tracker = t
+	s.begin(t, &s.log, base, s.ranges)
 	s.expect(t, g)
-	s.replay(g, &s.log, t, math.MaxInt, nil)
+	s.replay(g, &s.log, t, math.MaxInt)
 	return t
+}
+
+// begin makes t track what comes after base in log, where anchors of r are as they are, if there is an r.
+func (s *Sequence) begin(t *tracker, log *opLog, base causal.LV, r *ranges) {
+	t.reset(base, log.sizeAt(base), len(log.runs)-log.from(base))
+	if t.ranges = r; r != nil {
+		r.hang(base)
+	}
 }
 
 // expect tells t, and the log, how much of g is still to come, which holds a batch before the first op of that is applied.
@@ -229,6 +250,9 @@ func (s *Sequence) retire() {
 	switch {
 	case s.tracker != nil:
 		if s.stale(s.tracker) {
+			if s.ranges != nil {
+				s.ranges.takeDown(&s.log)
+			}
 			if s.tracker.tree.len() <= spareLen {
 				s.spare = s.tracker // people who type at the same time need one again and again
 			}
@@ -243,13 +267,15 @@ func (s *Sequence) retire() {
 const spareLen = 1 << 8
 
 // replay applies to t the ops before end that it does not have yet, from log: that of s, warmed from t's base on. All of these
-// must have all ops before that base in their history: see opLog.base. played, unless it is nil, is told of each edit of the
-// merged sequence when it is made.
-func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV, played func(Edit)) {
+// must have all ops before that base in their history: see opLog.base.
+func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV) {
 	t.later = s.later
 	var edits []Edit
 	for i := log.from(t.done); i < len(log.runs) && max(log.runs[i].lv, t.done) < end; i++ {
 		r := &log.runs[i]
+		if t.ranges != nil {
+			t.ranges.hangBefore(g, t, r.lv)
+		}
 		op := r.part(causal.Span{Start: t.done, End: end})
 		switch {
 		case r.serial():
@@ -260,18 +286,15 @@ func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV
 		}
 		switch op.kind {
 		case insertOp:
-			at, _ := t.insert(g, insertOp, op.lv, int(op.n), int(op.pos))
-			edits = append(edits[:0], Edit{Pos: at, Inserted: int(op.n), LV: op.lv})
+			t.insert(g, insertOp, op.lv, int(op.n), int(op.pos))
 		case moveOp:
 			edits = t.relocate(g, &op, &s.moves[s.moveIndex(op.lv)], int(op.pos), edits[:0])
 		default:
 			edits = t.delete(&op, edits[:0])
 		}
-		if played != nil {
-			for _, e := range edits {
-				played(e)
-			}
-		}
 		t.applied(&op)
+	}
+	if t.ranges != nil {
+		t.ranges.hangBefore(g, t, end)
 	}
 }

@@ -32,6 +32,7 @@ type tracker struct {
 	off        []causal.Span             // may cover ops of other sequences too
 	crowds     map[siblings]*crowd
 	tip        tip
+	ranges     *ranges // whose anchors hang on t; nil if there are none
 	// astray: the seen version is not that of the last op that was applied and that op.
 	astray bool
 }
@@ -76,7 +77,12 @@ func (t *tracker) reset(base causal.LV, size, ops int) {
 }
 
 // applied notes that op, the next of the log, has been applied.
-func (t *tracker) applied(op *opRun) { t.done, t.astray = op.end(), false }
+func (t *tracker) applied(op *opRun) {
+	t.done, t.astray = op.end(), false
+	if t.ranges != nil {
+		t.ranges.hung.at = t.done
+	}
+}
 
 // addOrigin sets the origin of the span that was added to the tree last. Refs count up, since
 // no span ever leaves a tracker.
@@ -140,6 +146,9 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 		t.lengthen(t.tip.ref, lv, n)
 		merged := t.tip.merged
 		t.tip.lv, t.tip.pos, t.tip.merged = lv+causal.LV(n), pos+n, merged+n
+		if t.ranges != nil {
+			t.ranges.inserted(t, merged, n, t.tip.ref)
+		}
 		return merged, t.tip.ref
 	}
 	merged, ref, extended := t.put(g, kind, lv, n, pos)
@@ -149,6 +158,9 @@ func (t *tracker) insert(g *causal.Graph, kind opKind, lv causal.LV, n, pos int)
 		t.addStep(kind, lv, n, ref)
 	}
 	t.tip = tip{lv + causal.LV(n), ref, pos + n, merged + n}
+	if t.ranges != nil {
+		t.ranges.inserted(t, merged, n, ref)
+	}
 	return merged, ref
 }
 
@@ -366,6 +378,9 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 		} else {
 			if t.stands(p) {
 				edits = appendDelete(edits, before, merged, n)
+				if t.ranges != nil {
+					t.ranges.deleted(t, merged, n, ref)
+				}
 			}
 			t.restate(p, 2, false)
 			var between int

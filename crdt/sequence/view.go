@@ -167,7 +167,7 @@ func (s *Sequence) replayed(g *causal.Graph, low, end causal.LV) *tracker {
 	base := s.log.base(low)
 	log := s.log.warmed(base)
 	t.reset(base, log.sizeAt(base), len(log.runs)-log.from(base))
-	s.replay(g, &log, t, end, nil)
+	s.replay(g, &log, t, end)
 	return t
 }
 
