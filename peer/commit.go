@@ -110,7 +110,10 @@ func (s *Store) lead(own *job, fn func(*replica.Replica) error) {
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { err = s.flush() }()
+	defer func() {
+		err = s.flush()
+		s.retime()
+	}()
 	next := 0
 	defer func() {
 		s.queueMu.Lock()
@@ -150,7 +153,7 @@ func (s *Store) flush() error {
 			continue
 		}
 		s.rep.Advance()
-		s.quiet.Store(0)
+		s.active.Store(s.node.ticks())
 		s.show(rd.Events)
 		s.send(rd.Messages)
 		if len(rd.Announce) > 0 && s.topic != nil {
@@ -175,7 +178,7 @@ func (s *Store) flush() error {
 			if s.unreadable == nil {
 				s.node.log.Error("the log cannot be read", logStore, s.Name(), logError, rd.Err)
 			}
-			s.unreadable = rd.Err
+			s.unreadable, s.unsent = rd.Err, true
 			break
 		}
 	}
@@ -285,7 +288,7 @@ func (s *Store) revive() {
 	s.rep, s.unreadable = rep, nil
 	s.undo = crdt.UndoStack{} // some of its changes may not have been made
 	s.ring.reset(rep.Chains().Graph().Len())
-	now := s.node.now()
+	now := s.now()
 	rep.SetGossip(s.topic != nil)
 	for device := range s.links {
 		rep.Connect(device, now)

@@ -188,6 +188,7 @@ func (g *gossip) leave(s *Store) {
 	if s.rep != nil {
 		s.rep.SetGossip(false)
 	}
+	s.retime()
 	s.mu.Unlock()
 	if open == nil {
 		return
@@ -433,7 +434,7 @@ func (t *topic) read(ctx context.Context) {
 				if t.store.fault != nil {
 					return nil // cannot be made durable
 				}
-				return r.StepGossip(in.from, m, t.store.node.now())
+				return r.StepGossip(in.from, m, t.store.now())
 			})
 			var refused *replica.RefusedError
 			if errors.As(err, &refused) {

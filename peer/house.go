@@ -1,19 +1,10 @@
 package peer
 
-import (
-	"context"
-	"time"
-
-	"github.com/atollsync/atoll/peer/replica"
-)
+import "time"
 
 const (
-	// tickInterval is how often a replica that has something to do is told the time; quietTicks after
-	// how many ticks with nothing to do it is told only once in quietTicks.
-	tickInterval = 100 * time.Millisecond
-	quietTicks   = 20
-	// wallJump is how far the wall clock may run ahead of the ticker before the device must have slept.
-	wallJump = 10 * time.Second
+	// quietTicks is for how many ticks a replica must have had nothing to do before its log is merged.
+	quietTicks = 20
 	// keepInterval is how often housekeeping is done at least; nudges do it sooner, but not before keepPause.
 	keepInterval = 5 * time.Second
 	keepPause    = 50 * time.Millisecond
@@ -22,32 +13,6 @@ const (
 	// maxStrangers is how many sessions that share no store are kept, in case one comes to be shared.
 	maxStrangers = 64
 )
-
-// tick tells the replicas the time.
-func (w *network) tick() {
-	ticker := time.NewTicker(tickInterval)
-	defer ticker.Stop()
-	last := time.Now().Round(0) // without the monotonic clock, which may stop while the device sleeps
-	for {
-		select {
-		case <-w.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := time.Now().Round(0)
-		if now.Sub(last) > wallJump {
-			w.log.Debug("the device has slept")
-			w.dialer.kick(true)
-			for _, s := range w.list() {
-				s.poke()
-			}
-		}
-		last = now
-		for _, s := range w.node.opened() {
-			s.tick(w.ctx)
-		}
-	}
-}
 
 // keepHouse does, now and then and when nudged, what need not be done at once.
 func (w *network) keepHouse() {
@@ -95,7 +60,7 @@ func (w *network) tend() {
 		if s.watchers.Load() == 0 {
 			s.forgetEvents()
 		}
-		if s.quiet.Load() > quietTicks {
+		if w.node.ticks()-s.active.Load() > quietTicks {
 			s.merge()
 		}
 		if w.ctx.Err() != nil {
@@ -151,16 +116,4 @@ func (w *network) dropStrangers() {
 		_ = w.host.Network().ClosePeer(strangers[oldest].peer) // it may be gone already
 		strangers = append(strangers[:oldest], strangers[oldest+1:]...)
 	}
-}
-
-// tick tells the replica the time, if it may have something to do.
-func (s *Store) tick(ctx context.Context) {
-	if quiet := s.quiet.Add(1); quiet > quietTicks && quiet%quietTicks != 0 {
-		return
-	}
-	// What fails is reported by the store.
-	_ = s.do(ctx, func(r *replica.Replica) error {
-		r.Tick(s.node.now())
-		return nil
-	})
 }

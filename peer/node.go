@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -43,6 +44,8 @@ type Node struct {
 	packer  *compressor
 	traffic traffic
 	offline atomic.Bool
+	began   time.Time     // ticks count from here
+	roused  chan struct{} // a store is due sooner than the ticker knows
 	// openList is what opened returns.
 	openList atomic.Pointer[[]*Store]
 
@@ -82,7 +85,8 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, key: cfg.Storage.Identity(), device: cfg.Storage.Device(), entries: make(map[crdt.StoreID]*entry), up: make(chan struct{})}
+	n := &Node{cfg: cfg, key: cfg.Storage.Identity(), device: cfg.Storage.Device(), entries: make(map[crdt.StoreID]*entry), up: make(chan struct{}),
+		began: time.Now(), roused: make(chan struct{}, 1)}
 	n.log = cfg.Logger.With(logDevice, n.device.String())
 	if n.id, err = peerOf(n.device); err != nil {
 		return nil, err
@@ -507,4 +511,5 @@ func (n *Node) relist() {
 		}
 	}
 	n.openList.Store(&out)
+	n.rouse()
 }

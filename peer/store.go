@@ -43,7 +43,10 @@ type Store struct {
 	fault error            // why s is read-only or closed
 	// unreadable is what reading the log for a peer last failed with.
 	unreadable error
+	unsent     bool      // for that reason a message could not be made at the last tick or since
 	revived    time.Time // when reading the log again was last tried
+	told       int64     // the last time that the replica was told
+	toldAt     time.Time // up to when it was told what has passed
 	closed     bool
 	stirred    bool                     // what is known of peers has changed since wake
 	links      map[crdt.Device]*link    // the peers the replica is connected to, and how to reach them
@@ -61,7 +64,8 @@ type Store struct {
 	members  atomic.Int32  // len(links), for those who must not wait for mu
 	watchers atomic.Int32
 	merged   causal.LV    // how long the log was when there was nothing to merge; the housekeeper's
-	quiet    atomic.Int32 // ticks since the replica last had something to do
+	active   atomic.Int64 // the last tick before the replica had something to do
+	due      atomic.Int64 // the next tick at which it has
 }
 
 // newStore returns the store that info describes, its log replayed.
@@ -89,7 +93,10 @@ func (n *Node) newStore(info storage.StoreInfo, name *atomic.Pointer[string]) (*
 		known:   make(map[crdt.Device]struct{}),
 		refused: make(map[crdt.Device]struct{}),
 		changed: make(chan struct{}),
+		told:    n.now(), toldAt: time.Now(),
 	}
+	s.active.Store(n.ticks())
+	s.due.Store(n.ticks() + 1)
 	if s.rep, err = s.restore(); err != nil {
 		return nil, fmt.Errorf("read the log of %q: %w", info.Name, err)
 	}
@@ -172,7 +179,7 @@ func (s *Store) Ticket() Ticket {
 // fn runs once, under the store's lock: it must not call any method of s. If ctx ends before its
 // turn comes, it does not run.
 func (s *Store) Update(ctx context.Context, fn func(tx *crdt.Tx) error) (crdt.Dot, error) {
-	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.Commit(s.node.now(), fn) })
+	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.Commit(s.now(), fn) })
 }
 
 // UpdateAt is Update against an earlier version: positions in what fn does mean what the store showed
@@ -180,14 +187,14 @@ func (s *Store) Update(ctx context.Context, fn func(tx *crdt.Tx) error) (crdt.Do
 // this device does not hold version.
 func (s *Store) UpdateAt(ctx context.Context, version crdt.Version, fn func(tx *crdt.Tx) error) (crdt.Dot, error) {
 	actor := s.node.newActor()
-	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitAt(s.node.now(), version, actor, fn) })
+	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitAt(s.now(), version, actor, fn) })
 }
 
 // UpdateAs is UpdateAt by a given actor of this device, for programs that replay a history. It
 // is an error if the last change of that actor is not in version.
 func (s *Store) UpdateAs(ctx context.Context, nonce [causal.NonceSize]byte, version crdt.Version, fn func(tx *crdt.Tx) error) (crdt.Dot, error) {
 	actor := crdt.Actor{Device: s.node.device, Nonce: nonce}
-	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitAs(s.node.now(), version, actor, fn) })
+	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitAs(s.now(), version, actor, fn) })
 }
 
 // UpdateOps is UpdateAs for ops whose positions are known to mean version, as a thin client sends them: they
@@ -195,7 +202,7 @@ func (s *Store) UpdateAs(ctx context.Context, nonce [causal.NonceSize]byte, vers
 // no effect is an error.
 func (s *Store) UpdateOps(ctx context.Context, nonce [causal.NonceSize]byte, version crdt.Version, ops []crdt.Op) (crdt.Dot, error) {
 	actor := crdt.Actor{Device: s.node.device, Nonce: nonce}
-	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitOps(s.node.now(), version, actor, ops) })
+	return s.update(ctx, func(r *replica.Replica) (crdt.Dot, error) { return r.CommitOps(s.now(), version, actor, ops) })
 }
 
 // AuthorOps makes one change as UpdateOps does. The dot is not durable yet.
@@ -212,7 +219,7 @@ func (s *Store) UpdateMany(ctx context.Context, fn func(author AuthorOps) error)
 		}
 		return fn(func(nonce [causal.NonceSize]byte, version crdt.Version, ops []crdt.Op) (crdt.Dot, error) {
 			actor := crdt.Actor{Device: s.node.device, Nonce: nonce}
-			dot, err := r.CommitOps(s.node.now(), version, actor, ops)
+			dot, err := r.CommitOps(s.now(), version, actor, ops)
 			if errors.Is(err, replica.ErrVersion) {
 				err = fmt.Errorf("%w: %w", ErrUnknownVersion, err)
 			}
@@ -280,7 +287,7 @@ func (s *Store) step(ctx context.Context, l *link, m replica.Message) error {
 			return nil // cannot be made durable; what is can still be asked for
 		}
 		s.stirred = true
-		return r.Step(l.device, m, s.node.now())
+		return r.Step(l.device, m, s.now())
 	})
 }
 
@@ -294,7 +301,7 @@ func (s *Store) attach(ctx context.Context, l *link, digest *crdt.Hash) error {
 		}
 		s.links[l.device] = l
 		s.members.Store(int32(len(s.links)))
-		now := s.node.now()
+		now := s.now()
 		r.Connect(l.device, now)
 		r.SetSubscribed(l.device, s.topic.has(l.device))
 		if digest != nil { // as if the peer had said so: the Have stays unsent, if the digest still holds

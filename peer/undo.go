@@ -43,7 +43,7 @@ func (s *Store) UndoChange(ctx context.Context, dot crdt.Dot) (crdt.Dot, error) 
 func (s *Store) undoing(ctx context.Context, fill func(*crdt.UndoStack, *crdt.Tx, crdt.Source) func(crdt.Dot, error)) (crdt.Dot, error) {
 	return s.commit(ctx, func(r *replica.Replica) (crdt.Dot, error) {
 		var ended func(crdt.Dot, error)
-		dot, err := r.Commit(s.node.now(), func(tx *crdt.Tx) error {
+		dot, err := r.Commit(s.now(), func(tx *crdt.Tx) error {
 			ended = fill(&s.undo, tx, r.Source())
 			return tx.Err()
 		})
