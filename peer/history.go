@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -138,27 +139,52 @@ func (p *past) replay(ctx context.Context, want []causal.Span) (*crdt.State, err
 	return state, nil
 }
 
-// historyOf returns the ops in the history of version, which s must hold, ascending, and how often the log was rewritten before they were there.
-func (s *Store) historyOf(version crdt.Version) ([]causal.Span, int, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+// historyOf returns the ops in the history of version, which s must hold, ascending. s.mu is held.
+func (s *Store) historyOf(version crdt.Version) ([]causal.Span, error) {
 	if s.closed || s.rep == nil {
-		return nil, 0, s.gone()
+		return nil, s.gone()
 	}
 	g := s.rep.Chains().Graph()
-	lvs, ok := g.LVs(version)
+	lvs, ok := resolve(g, version)
 	if !ok {
-		return nil, 0, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
+		return nil, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
 	}
 	history, _ := g.Diff(lvs, nil)
-	return history, s.rewrites, nil
+	return history, nil
+}
+
+// resolve returns the local versions of the ops that version names, ascending and none in another's history, and false if g lacks one. In a
+// forked log a dot may name several ops. What View or Watch gave as a version names the ends of what had come by then, so the first time at
+// which these dots were the ends of all that they name is the one that is meant. A version from elsewhere need not have such
+// a time; of an op with several branches it means the first.
+func resolve(g *causal.Graph, version crdt.Version) ([]causal.LV, bool) {
+	if !g.Forked() {
+		return g.LVs(version)
+	}
+	var named, ends []causal.LV
+	for i, d := range version {
+		if i == 0 || version[i-1] != d {
+			named = append(named, g.All(d)...)
+		}
+	}
+	slices.Sort(named)
+	for _, lv := range named {
+		ends = g.Maximal(append(ends, lv))
+		if len(ends) == len(version) && g.Version(ends).Equal(version) {
+			return ends, true
+		}
+	}
+	return g.LVs(version)
 }
 
 // At returns what the store showed at version, replayed from the log. The state is the caller's own. Errors
 // wrap ErrUnknownVersion if this device does not hold version.
 func (s *Store) At(ctx context.Context, version crdt.Version) (*crdt.State, error) {
 	for {
-		want, rewrites, err := s.historyOf(version)
+		s.mu.RLock()
+		want, err := s.historyOf(version)
+		rewrites := s.rewrites
+		s.mu.RUnlock()
 		if err != nil {
 			return nil, err
 		}

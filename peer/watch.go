@@ -124,8 +124,11 @@ func (s *Store) Watch(ctx context.Context, since crdt.Version) iter.Seq2[crdt.Ev
 		at, rewrites, tail, err := s.locate(since)
 		for err == nil {
 			if !tail {
-				since, rewrites = s.currentVersion(since, rewrites)
-				at, since, err = s.catchUp(ctx, since, yield)
+				var seen []causal.Span
+				if seen, since, rewrites, err = s.seen(at, since, rewrites); err != nil {
+					break
+				}
+				at, since, err = s.catchUp(ctx, seen, since, rewrites, yield)
 				if err == errStopped {
 					return
 				}
@@ -148,15 +151,21 @@ func (s *Store) Watch(ctx context.Context, since crdt.Version) iter.Seq2[crdt.Ev
 // errStopped says that the loop over a Watch was left.
 var errStopped = errors.New("peer: the watcher has left")
 
-// currentVersion returns a version, known after the given number of rewrites of the log, under the names that own changes have now, and
-// how often the log was rewritten.
-func (s *Store) currentVersion(version crdt.Version, rewrites int) (crdt.Version, int) {
+// seen returns the ops that a watcher has seen, ascending. It has come to since, which is what the log held before op at, if at is not -1,
+// as it was after the given number of rewrites. since is returned under the names that own changes have now, and with it how often the log was
+// rewritten.
+func (s *Store) seen(at causal.LV, since crdt.Version, rewrites int) ([]causal.Span, crdt.Version, int, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.versionNow(version, rewrites), s.rewrites
+	if at >= 0 && rewrites == s.rewrites { // in a forked log that says more than since
+		return causal.AppendSpan(nil, causal.Span{End: at}), since, rewrites, nil
+	}
+	since = s.versionNow(since, rewrites)
+	history, err := s.historyOf(since)
+	return history, since, s.rewrites, err
 }
 
-// versionNow is currentVersion for one who holds s.mu.
+// versionNow returns a version, known after the given number of rewrites of the log, under the names that own changes have now. s.mu is held.
 func (s *Store) versionNow(version crdt.Version, rewrites int) crdt.Version {
 	if s.rewrites == rewrites {
 		return version
@@ -169,21 +178,21 @@ func (s *Store) versionNow(version crdt.Version, rewrites int) crdt.Version {
 	return out
 }
 
-// locate returns where in the log version ends, if it is a prefix of the log, and how often the log was rewritten.
+// locate returns where in the log version ends, if it is a prefix of the log, and else -1, and how often the log was rewritten.
 func (s *Store) locate(version crdt.Version) (at causal.LV, rewrites int, prefix bool, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	rewrites = s.rewrites
 	if s.closed || s.rep == nil {
-		return 0, rewrites, false, s.gone()
+		return -1, rewrites, false, s.gone()
 	}
 	g := s.rep.Chains().Graph()
-	lvs, ok := g.LVs(version)
+	lvs, ok := resolve(g, version)
 	if !ok {
-		if _, ok = g.LVs(s.versionNow(version, 0)); ok {
-			return 0, 0, false, nil // it is from before a rewrite
+		if _, ok = resolve(g, s.versionNow(version, 0)); ok {
+			return -1, 0, false, nil // it is from before a rewrite
 		}
-		return 0, rewrites, false, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
+		return -1, rewrites, false, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
 	}
 	unseen, _ := g.Diff(g.Heads(), lvs)
 	switch {
@@ -192,7 +201,7 @@ func (s *Store) locate(version crdt.Version) (at causal.LV, rewrites int, prefix
 	case len(unseen) == 1 && unseen[0].End == g.Len():
 		return unseen[0].Start, rewrites, true, nil
 	}
-	return 0, rewrites, false, nil
+	return -1, rewrites, false, nil
 }
 
 // await returns what happened from at on, once there is something, and where that ends. tail is false if it
@@ -238,19 +247,15 @@ func (s *Store) await(ctx context.Context, at causal.LV, rewrites int) (event cr
 	}
 }
 
-// catchUp replays the log and yields what is not in since, in events of moderate size. It returns
-// where the log ended when it was through, as a version too. If the log is rewritten meanwhile it ends there, and Watch catches up again.
-func (s *Store) catchUp(ctx context.Context, since crdt.Version, yield func(crdt.Event, error) bool) (causal.LV, crdt.Version, error) {
-	seen, rewrites, err := s.historyOf(since)
-	if err != nil {
-		return 0, nil, err
-	}
+// catchUp replays the log, as it is after the given number of rewrites, and yields what is not in seen, the history of since, in events of moderate
+// size. It returns where the log ended when it was through, as a version too. If the log is rewritten meanwhile it ends there, and Watch catches up again.
+func (s *Store) catchUp(ctx context.Context, seen []causal.Span, since crdt.Version, rewrites int, yield func(crdt.Event, error) bool) (causal.LV, crdt.Version, error) {
 	// Twice through the log: since may be one branch of several, and what it shows must stand
 	// before the first change that is not in it.
 	p := s.newPast(rewrites)
 	state, err := p.replay(ctx, seen)
 	if err == errRewritten {
-		return 0, since, nil
+		return -1, since, nil
 	}
 	if err != nil {
 		return 0, nil, err

@@ -191,7 +191,9 @@ func TestWatchFromAnyVersion(t *testing.T) {
 // changesIn returns the changes in the history of a version.
 func changesIn(t *testing.T, s *Store, v crdt.Version) []crdt.Dot {
 	t.Helper()
-	history, _, err := s.historyOf(v)
+	s.mu.RLock()
+	history, err := s.historyOf(v)
+	s.mu.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
