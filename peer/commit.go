@@ -14,7 +14,7 @@ import (
 )
 
 // ErrReadOnly is wrapped by the errors of a store whose log could not be written. What is
-// durable can be read and is still sent to peers; nothing more can be written until the cause is
+// durable can be read and is still sent to peers (but see StoreStatus.Problem); nothing more can be written until the cause is
 // gone and the node is opened again.
 var ErrReadOnly = errors.New("peer: the store is read-only: its log could not be written")
 
@@ -167,6 +167,9 @@ func (s *Store) flush() error {
 			s.node.log.Error("a peer with the same changes shows something else: a bug in what one of the two runs", logStore, s.Name(), logDiverged, d.String())
 		}
 		for _, b := range rd.Blamed {
+			if s.fault != nil && b.Reason == replica.Withheld {
+				continue // perhaps it was sent, and could not be taken in
+			}
 			s.node.metrics.refused.Inc()
 			if l := s.links[b.Peer]; l != nil {
 				l.session.fail(violation(b.Reason.Points(), b))
@@ -199,17 +202,13 @@ func (s *Store) send(messages []replica.Envelope) {
 
 // write puts what rd wants to survive into the log.
 func (s *Store) write(rd *replica.Ready) error {
-	if s.fault != nil && (len(rd.Blocks) > 0 || rd.Rewrite != nil || !rd.Actor.IsZero()) {
+	if s.fault != nil && (len(rd.Blocks) > 0 || rd.Rewrite != nil) {
 		return s.fault
 	}
 	if !rd.Actor.IsZero() {
-		if err := s.node.putActor(s.id, rd.Actor); err != nil {
-			return fmt.Errorf("store a new actor: %w", err)
+		if err := s.renew(rd.Actor); err != nil {
+			return err
 		}
-		s.actor = rd.Actor
-		s.node.metrics.renewals.Inc()
-		s.node.log.Warn("somebody else holds more of this device's log than it does, or another one: "+
-			"a restored backup, or a second copy of its directory. It goes on as a new actor", logStore, s.Name(), logActor, rd.Actor)
 	}
 	if rd.Rewrite != nil {
 		blocks := make([]storage.Block, len(rd.Rewrite.Blocks))
@@ -221,13 +220,9 @@ func (s *Store) write(rd *replica.Ready) error {
 		}
 		return s.log.Rewrite(rd.Rewrite.From, blocks...)
 	}
-	if rd.Self != nil && s.fault == nil {
-		err := s.log.PutSelf(rd.Self)
-		if err == nil && len(rd.Blocks) == 0 {
-			err = s.log.Flush() // else with the blocks
-		}
-		if err != nil {
-			return fmt.Errorf("keep what has never left this device: %w", err)
+	if rd.Self != nil {
+		if err := s.writeSelf(rd); err != nil {
+			return err
 		}
 	}
 	// Buffered: durable with the next append. Losing them costs a longer Have, or a record that is made again.
@@ -257,6 +252,45 @@ func (s *Store) write(rd *replica.Ready) error {
 	}
 	s.appends.Add(1)
 	s.node.metrics.appended(time.Since(start))
+	return nil
+}
+
+// renew goes on as another actor. A store that is read-only writes as none: if it cannot keep its new actor either, it
+// will be told again why it needs one. s.mu is held.
+func (s *Store) renew(actor crdt.Actor) error {
+	s.rivalled = true
+	err := s.node.putActor(s.id, actor)
+	switch {
+	case err == nil:
+		s.actor = actor
+		s.node.metrics.renewals.Inc()
+		s.node.log.Warn("somebody else holds more of this device's log than it does, or another one: "+
+			"a restored backup, or a second copy of its directory. It goes on as a new actor", logStore, s.Name(), logActor, actor)
+	case s.fault == nil:
+		return fmt.Errorf("store a new actor: %w", err)
+	}
+	return nil
+}
+
+// writeSelf makes durable what the replica keeps of what has never left this device, which mostly is that it is about to leave. From a
+// store that is read-only it leaves although that cannot be noted, so that it is somewhere at least, but not if somebody else holds another log
+// of this device: it is to be written anew then, once that is possible, and until then nobody may have it. s.mu is held.
+func (s *Store) writeSelf(rd *replica.Ready) error {
+	withheld := func(b *replica.RefusedError) bool { return b.Reason == replica.Withheld } // as it must seem to one who takes nothing in
+	if s.fault != nil && (s.rivalled || slices.ContainsFunc(rd.Blamed, withheld)) {
+		s.mute = true
+		return s.fault
+	}
+	err := s.log.PutSelf(rd.Self)
+	if err == nil && len(rd.Blocks) == 0 {
+		err = s.log.Flush() // else with the blocks
+	}
+	if err != nil && s.fault == nil {
+		return fmt.Errorf("keep what has never left this device: %w", err)
+	}
+	if err != nil {
+		s.unkept.Store(true) // perhaps there is room later
+	}
 	return nil
 }
 
@@ -291,6 +325,9 @@ func (s *Store) revive() {
 	now := s.now()
 	rep.SetGossip(s.topic != nil)
 	for device := range s.links {
+		if s.mute {
+			break
+		}
 		rep.Connect(device, now)
 		rep.SetSubscribed(device, s.topic.has(device))
 	}

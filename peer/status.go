@@ -163,6 +163,13 @@ func (s *Store) Status() StoreStatus {
 	st.Slices = s.rep.State().Slices()
 	st.Connected = len(s.links)
 	st.Gossip = s.topic != nil
+	if s.fault != nil && s.rivalled {
+		st.Problem = "somebody else holds more of this device's log than it does, or another one: a restored backup, or a second copy of its directory. " +
+			"Once it can be written again, it goes on as a new actor"
+		if s.mute {
+			st.Problem += "; until then nothing is sent, so that what has never left this device can be written anew"
+		}
+	}
 	if failed > 0 && failed == all {
 		st.Problem = fmt.Sprintf("none of the %d known members can be reached at the addresses known", all)
 	}

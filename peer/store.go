@@ -47,6 +47,8 @@ type Store struct {
 	revived    time.Time // when reading the log again was last tried
 	told       int64     // the last time that the replica was told
 	toldAt     time.Time // up to when it was told what has passed
+	rivalled   bool      // somebody else was found to hold more of this device's log, or another one
+	mute       bool      // read-only, and tells nobody anything: see writeSelf
 	closed     bool
 	stirred    bool                     // what is known of peers has changed since wake
 	links      map[crdt.Device]*link    // the peers the replica is connected to, and how to reach them
@@ -113,12 +115,9 @@ func (n *Node) newActor() crdt.Actor {
 
 // restore builds a replica from what is durable.
 func (s *Store) restore() (*replica.Replica, error) {
-	key, fresh := s.node.key, s.node.newActor
-	if s.fault != nil {
-		fresh = nil // it writes no more, and a new actor could not be stored: time and again
-	}
+	key := s.node.key
 	rep, err := replica.New(replica.Config{
-		Store: s.id, Device: s.node.device, Actor: s.actor, Log: s.log, NewActor: fresh,
+		Store: s.id, Device: s.node.device, Actor: s.actor, Log: s.log, NewActor: s.node.newActor,
 		Sign: func(msg []byte) []byte { return ed25519.Sign(key, msg) },
 	})
 	if err != nil {
@@ -283,7 +282,7 @@ func (s *Store) step(ctx context.Context, l *link, m replica.Message) error {
 		if s.links[l.device] != l {
 			return nil // the link was replaced while the message waited
 		}
-		if _, ok := m.(*replica.Changes); ok && s.fault != nil {
+		if _, ok := m.(*replica.Changes); s.mute || ok && s.fault != nil {
 			return nil // cannot be made durable; what is can still be asked for
 		}
 		s.stirred = true
@@ -301,6 +300,9 @@ func (s *Store) attach(ctx context.Context, l *link, digest *crdt.Hash) error {
 		}
 		s.links[l.device] = l
 		s.members.Store(int32(len(s.links)))
+		if s.mute {
+			return nil
+		}
 		now := s.now()
 		r.Connect(l.device, now)
 		r.SetSubscribed(l.device, s.topic.has(l.device))
