@@ -9,6 +9,7 @@ import (
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
 	"github.com/atollsync/atoll/crdt/oracle"
+	"github.com/atollsync/atoll/peer/replica"
 )
 
 // check is something that must hold.
@@ -292,8 +293,8 @@ const (
 	pendingBytes = 32 << 20
 )
 
-// bounded checks that no device keeps more than it may.
-func (s *Sim) bounded(d *Device) {
+// bounded checks that a device keeps no more than it may, and returns its status.
+func (s *Sim) bounded(d *Device) replica.Status {
 	s.checks.ran(checkBounded)
 	st := d.r.Status(d.now())
 	if st.PendingBytes > s.limits.PendingBytes {
@@ -304,6 +305,7 @@ func (s *Sim) bounded(d *Device) {
 			s.fail(checkBounded, d, fmt.Sprintf("%d bytes are on their way to one peer", p.Unacked))
 		}
 	}
+	return st
 }
 
 // delivered checks that whoever a device believes to hold its last change has it on disk.
@@ -392,13 +394,13 @@ func (s *Sim) finalChecks() {
 		if d.r == nil || !d.counts() {
 			continue
 		}
-		s.bounded(d)
+		st := s.bounded(d)
 		if i < 5 || len(s.devices) <= maxSmall {
 			s.askOracle(d)
 		}
 		if s.result.Converged > 0 {
 			s.checks.ran(checkSettled)
-			if st := d.r.Status(d.now()); st.PendingBatches > 0 && !s.lied() {
+			if st.PendingBatches > 0 && !s.lied() {
 				s.fail(checkSettled, d, fmt.Sprintf("%d batches still wait for %v", st.PendingBatches, st.PendingFor))
 			}
 			if d.shown != d.r.Chains().Graph().Len() {
