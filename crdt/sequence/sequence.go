@@ -239,9 +239,10 @@ func (s *Sequence) expect(t *tracker, g *causal.Graph) {
 }
 
 // stale reports whether to start anew costs no more than to keep t: the ops that t does
-// not have yet, all serial, are not few compared to those it has.
+// not have yet, all serial, are not few compared to those it has. A few there may always be: while people type at the same
+// time, what comes next is mostly concurrent with what t has too, and to start anew is to go back to where they began.
 func (s *Sequence) stale(t *tracker) bool {
-	return 8*(len(s.log.runs)-s.log.from(t.done))+64 > t.tree.len()
+	return 8*(len(s.log.runs)-s.log.from(t.done)) > t.tree.len()+64
 }
 
 // retire drops the tracker once so many serial ops came after it that building
