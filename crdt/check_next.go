@@ -68,7 +68,7 @@ func (k *checker) checkNext(verify Verify) bool {
 // former, with nothing compared, nil if the context has none, and the greatest effective time of all, given that of the former, and leaves the parents in k.out and
 // the hashes of the deps in k.deps.
 func (k *checker) checkAnchors(ch *Change, last causal.LV, after EffectiveTime) (before *Anchor, _ EffectiveTime, ok bool) {
-	c, context, refs := k.c, k.b.Context, ch.Refs
+	context, refs := k.b.Context, ch.Refs
 	k.deps, k.out.parents = k.deps[:0], k.out.parents[:0]
 	if last >= 0 {
 		k.out.parents = append(k.out.parents, last)
@@ -89,25 +89,67 @@ func (k *checker) checkAnchors(ch *Change, last causal.LV, after EffectiveTime) 
 			return nil, 0, false
 		}
 		refs = refs[1:]
-		lv, ok := c.graph.LV(a.Dot())
-		if !ok {
+		in, j, ok := k.addDep(a.Dot())
+		if !ok || k.deps[len(k.deps)-1] != a.Hash || in.time(j) != a.Time {
 			return nil, 0, false
 		}
-		in, j := c.infos.at(c.change(lv))
-		if hash, err := c.hash(in, j); err != nil || in.span(j).End != lv+1 || hash != a.Hash || in.time(j) != a.Time {
-			return nil, 0, false
-		}
-		k.deps, k.out.parents = append(k.deps, a.Hash), append(k.out.parents, lv)
 		after = max(after, in.effective(j))
 	}
 	if slices.ContainsFunc(refs, func(d causal.Dot) bool { return d.Seq > 0 }) {
 		return nil, 0, false
 	}
-	if len(k.deps) > 0 {
-		k.overlay.begin(&c.graph)
-		if !k.overlay.maximal(k.out.parents, last) {
-			return nil, 0, false
-		}
+	return before, after, k.areMaximal(last)
+}
+
+// addDep adds the change that d names, which one that is checked depends on, to k.deps and the parents, and returns where what is known of it is.
+func (k *checker) addDep(d causal.Dot) (in *infoChunk, j int, ok bool) {
+	c := k.c
+	lv, ok := c.graph.LV(d)
+	if !ok {
+		return nil, 0, false
 	}
-	return before, after, true
+	in, j = c.infos.at(c.change(lv))
+	hash, err := c.hash(in, j)
+	if err != nil || in.span(j).End != lv+1 {
+		return nil, 0, false
+	}
+	k.deps, k.out.parents = append(k.deps, hash), append(k.out.parents, lv)
+	return in, j, true
+}
+
+// areMaximal reports whether no dep is in the history of another or of last, the author's own previous op.
+func (k *checker) areMaximal(last causal.LV) bool {
+	if len(k.deps) == 0 {
+		return true
+	}
+	k.overlay.begin(&k.c.graph)
+	return k.overlay.maximal(k.out.parents, last)
+}
+
+// addNext adds ch to c if it goes on where its actor's chain ends, all else it depends on is held, and its hash is as given. It
+// reports whether it did; if not nothing has changed. ch names no branches.
+func (c *Chains) addNext(ch *Change, hash *Hash) (causal.Span, bool) {
+	own := c.chainOf(ch.Actor)
+	if own == nil || own.next != ch.Seq || len(ch.Refs) > 0 && ch.flaw() != "" {
+		return causal.Span{}, false
+	}
+	in, i := c.infos.at(own.last)
+	last, after := in.span(i).End-1, in.effective(i)
+	k := &c.checker
+	k.c, k.deps, k.out.parents = c, k.deps[:0], append(k.out.parents[:0], last)
+	for _, d := range ch.Refs {
+		in, j, ok := k.addDep(d)
+		if !ok {
+			return causal.Span{}, false
+		}
+		after = max(after, in.effective(j))
+	}
+	prev, err := c.hash(in, i)
+	if err != nil || !k.areMaximal(last) || k.hasher.hash(ch, &prev, in.time(i), k.deps) != *hash {
+		return causal.Span{}, false
+	}
+	start := c.graph.Len()
+	a := Accepted{Change: ch, Span: causal.Span{Start: start, End: start + causal.LV(ch.Len())}, Effective: effectiveOf(ch.Time, after, false), Hash: *hash}
+	c.append(&a, origin{after: last}, k.out.parents)
+	return a.Span, true
 }

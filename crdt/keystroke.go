@@ -7,6 +7,52 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
+// TakeChange takes in a change that another replica of the same program holds if it is one op on the text that s was at last, and all
+// that it builds on is held. hash is its hash there, which covers all of that: it is compared, and no signature is asked for. The
+// change is added to the chains of s and applied as by ApplyQuietly. TakeChange reports whether it did that; if not, nothing has
+// changed, and the change is to be checked as part of a batch.
+//
+// s must have applied all that its chains hold. It does not keep ch.
+func (s *State) TakeChange(ch *Change, hash Hash) bool {
+	c, sp := s.chains, &s.spot
+	if !s.takes() || ch.Branches != nil || len(ch.Groups) != 1 || ch.Groups[0].Slice != sp.path[0].Key {
+		return false
+	}
+	g := &ch.Groups[0]
+	var op typedOp
+	if ch.Time < 0 || ch.Time > MaxTime || len(g.Ops) > inlineOps || g.Len > MaxChangeLen || ch.Seq > MaxSeq-MaxChangeLen || !sp.readOne(g.Ops, g.Len, &op) {
+		return false
+	}
+	var span causal.Span
+	if e := c.lookUpEnd(); len(ch.Refs) == 0 && ch.Actor == e.name {
+		if ch.Seq != c.chains[e.actor].next || c.checker.hasher.hash(ch, &e.hash, e.time, nil) != hash {
+			return false
+		}
+		e.hash = hash
+		span = c.goOn(e, op.size, ch.Time, ch.wireSize())
+	} else {
+		var ok bool
+		if span, ok = c.addNext(ch, &hash); !ok {
+			return false
+		}
+	}
+	s.playTaken(span, &ch.Actor, ch.Seq, &op)
+	return true
+}
+
+// takes reports whether s is where a keystroke is mostly read and applied at once.
+func (s *State) takes() bool {
+	return s.spot.enc != nil && !s.chains.unhashed && s.tx == nil && s.applied.End() == s.chains.graph.Len()
+}
+
+// playTaken applies op at the spot: a change that is span of the graph, the first op of which is seq of actor.
+func (s *State) playTaken(span causal.Span, actor *causal.Actor, seq causal.Seq, op *typedOp) {
+	ps := s.start(span, nil)
+	ps.actor, ps.first = *actor, seq
+	s.spot.play(ps, op)
+	s.Settle()
+}
+
 // TakeKeystroke takes in an encoded batch if it is what most are while somebody types: one change, typed on the text that s
 // was at last by who wrote last, which depends on nothing else. It is checked as by Chains.Check, with what verify says of its
 // signature, added to the chains of s, and applied as by ApplyQuietly: in a third of the time, since it never becomes a Batch or a
@@ -15,7 +61,7 @@ import (
 // s must have applied all that its chains hold.
 func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 	c, sp := s.chains, &s.spot
-	if sp.enc == nil || c.unhashed || s.tx != nil || s.applied.End() != c.graph.Len() {
+	if !s.takes() {
 		return false
 	}
 	e := c.lookUpEnd()
@@ -35,13 +81,10 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 	}
 	// Nothing below can fail.
 	e.hash = *h.last()
-	ps := s.start(c.goOn(e, k.len, k.time, wireSizeOf(len(sp.path[0].Key), len(k.ops))), nil)
-	ps.actor = e.name
-	ps.first = own.next - causal.Seq(k.len)
-	sp.play(ps, &op)
-	s.Settle()
+	seq := own.next
+	s.playTaken(c.goOn(e, k.len, k.time, wireSizeOf(len(sp.path[0].Key), len(k.ops))), &e.name, seq, &op)
 	if len(k.sig) > 0 {
-		c.AddSignature(Signature{Dot: causal.Dot{Actor: ps.actor, Seq: own.next - 1}, Sig: [ed25519.SignatureSize]byte(k.sig)})
+		c.AddSignature(Signature{Dot: causal.Dot{Actor: e.name, Seq: own.next - 1}, Sig: [ed25519.SignatureSize]byte(k.sig)})
 	}
 	return true
 }

@@ -3,11 +3,13 @@ package crdt_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/causal"
 )
 
 // standIn signs and verifies with a hash in place of a signature.
@@ -130,6 +132,99 @@ func TestTakeKeystroke(t *testing.T) {
 	})
 	if !t.Failed() && (taken == 0 || refused == 0 || forged == 0) {
 		t.Errorf("%d batches were taken, %d not, %d were forged", taken, refused, forged)
+	}
+}
+
+// TestTakeChange has two people who meet at times write, and a third take in what they do, some of it too early, repeated or altered on the
+// way: as Batches, and with TakeChange wherever it will.
+func TestTakeChange(t *testing.T) {
+	taken, merged, refused, altered := 0, 0, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		writers := [2]*live{newLive(), newLive()}
+		short, long := newLive(), newLive()
+		var log []crdt.Accepted // as its writer has it
+		var by []*live
+		take := func(i int) {
+			a := log[i]
+			encoded := by[i].chains.BatchOf([]crdt.Accepted{a}).AppendTo(nil)
+			before := short.chains.Len()
+			ok := short.state.TakeChange(a.Change, a.Hash)
+			switch {
+			case ok && len(a.Refs) > 0:
+				merged++
+			case ok:
+				taken++
+			case short.chains.Len() != before:
+				t.Fatal("what was not taken is held")
+			default:
+				refused++
+				ok = short.takeEncoded(encoded, nil) == nil
+			}
+			if err := long.takeEncoded(encoded, nil); ok != (err == nil) {
+				t.Fatalf("%x is taken: %t; but as a batch: %v", encoded, ok, err)
+			}
+		}
+		next, who := 0, 0 // of log
+		for i := range rapid.IntRange(1, 60).Draw(t, "changes") {
+			if rapid.IntRange(0, 5).Draw(t, "other") == 0 {
+				who = 1 - who
+			}
+			w := writers[who]
+			tx := w.state.BeginQuietly(agent(who), rapid.Int64Range(1, 500).Draw(t, "time")+int64(i))
+			drawWrites(t)(tx)
+			a, _, ok, err := tx.Commit()
+			if !ok || err != nil {
+				continue
+			}
+			log, by = append(log, a), append(by, w)
+			if rapid.IntRange(0, 3).Draw(t, "meet") == 0 {
+				for j := range log {
+					// It may be held, or build on what is not.
+					_ = writers[1-who].takeEncoded(by[j].chains.BatchOf(log[j:j+1]).AppendTo(nil), nil)
+				}
+			}
+			if rapid.IntRange(0, 3).Draw(t, "alter") == 0 {
+				ch, hash := *a.Change, a.Hash
+				switch rapid.IntRange(0, 5).Draw(t, "what") {
+				case 0:
+					hash[rapid.IntRange(0, len(hash)-1).Draw(t, "at")]++
+				case 1:
+					ch.Time++
+				case 2:
+					ch.Seq++
+				case 3:
+					ch.Actor = agent(2)
+				case 4:
+					ch.Groups = slices.Clone(ch.Groups)
+					ch.Groups[0].Ops = bytes.Clone(ch.Groups[0].Ops)
+					ch.Groups[0].Ops[len(ch.Groups[0].Ops)-1]++
+				case 5:
+					ch.Refs = []causal.Dot{{Actor: agent(1 - who), Seq: 1}}
+					if slices.Equal(ch.Refs, a.Refs) {
+						ch.Refs = nil
+					}
+				}
+				if short.state.TakeChange(&ch, hash) {
+					t.Fatalf("%+v is taken as %v", ch, hash)
+				}
+				altered++
+			}
+			switch rapid.IntRange(0, 5).Draw(t, "take") {
+			case 0: // later
+			case 1:
+				take(rapid.IntRange(0, len(log)-1).Draw(t, "which"))
+			default:
+				for ; next < len(log); next++ {
+					take(next)
+				}
+			}
+		}
+		if what := short.differs(long); what != "" {
+			t.Fatalf("%s differ", what)
+		}
+	})
+	if !t.Failed() && (taken == 0 || merged == 0 || refused == 0 || altered == 0) {
+		t.Errorf("%d changes were taken, %d that merge too, %d not, %d were altered", taken, merged, refused, altered)
 	}
 }
 

@@ -109,8 +109,13 @@ func mergeAscending(lists [][]int) []int {
 // each change of the others as a batch of its own.
 func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 	replicas := make([]*benchReplica, h.Agents)
-	sent := make([]*crdt.Batch, len(h.log))
-	encoded := make([][]byte, len(h.log))
+	var made []crdt.Accepted // as they are
+	var encoded [][]byte
+	if encode {
+		encoded = make([][]byte, len(h.log))
+	} else {
+		made = make([]crdt.Accepted, len(h.log))
+	}
 	w.start()
 	for i := range replicas {
 		replicas[i] = newBenchReplica()
@@ -122,7 +127,7 @@ func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 			if encode {
 				err = r.receive(encoded[i])
 			} else {
-				err = r.take(sent[i])
+				err = r.takeChange(made[i], replicas[h.Txns[h.steps[i].txn].Agent])
 			}
 			if err != nil {
 				return err
@@ -138,10 +143,7 @@ func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 		if encode {
 			encoded[t.step], _, _, err = tx.CommitEncoded(nil, nil)
 		} else {
-			var a crdt.Accepted
-			if a, _, _, err = tx.Commit(); err == nil {
-				sent[t.step] = r.chains.BatchOf([]crdt.Accepted{a})
-			}
+			made[t.step], _, _, err = tx.Commit()
 		}
 		if err != nil {
 			return err

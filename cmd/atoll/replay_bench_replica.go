@@ -170,6 +170,14 @@ func (r *benchReplica) receive(encoded []byte) error {
 	return r.take(b)
 }
 
+// takeChange checks a change as another replica, which made it, has it, and applies it.
+func (r *benchReplica) takeChange(a crdt.Accepted, from *benchReplica) error {
+	if r.state.TakeChange(a.Change, a.Hash) {
+		return nil
+	}
+	return r.take(from.chains.BatchOf([]crdt.Accepted{a}))
+}
+
 // take checks a batch and applies it.
 func (r *benchReplica) take(b *crdt.Batch) error {
 	checked, err := r.chains.Check(b.Ordered(), nil)
