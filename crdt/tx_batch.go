@@ -18,7 +18,8 @@ import (
 func (tx *Tx) CommitTo(b *Batch) (span causal.Span, ok bool, err error) {
 	s := tx.s
 	if t := b.lastTyping(); t != nil && tx.isKeystroke() && s.draft.goesOnFrom(s, t) {
-		op := s.draft.playKeystroke(s)
+		var op typedOp
+		s.draft.playKeystroke(s, &op)
 		span = s.chains.authorKeystroke(s.spot.typing(), &op, s.draft.time)
 		t.add(s.draft.time, &op)
 		b.n++

@@ -19,7 +19,8 @@ type Sign func(msg []byte) []byte
 func (tx *Tx) CommitEncoded(buf []byte, sign Sign) (batch []byte, span causal.Span, ok bool, err error) {
 	s := tx.s
 	if tx.isKeystroke() {
-		op := s.draft.playKeystroke(s)
+		var op typedOp
+		s.draft.playKeystroke(s, &op)
 		buf, span = s.chains.appendKeystroke(buf, s.spot.typing(), &op, s.draft.time, sign)
 		s.draft.wroteKeystroke(s, span)
 		s.draft.row = nil
@@ -61,12 +62,11 @@ func (tx *Tx) isKeystroke() bool {
 	return enc != nil && (len(enc)+len(d.typed) <= inlineOps/2 || s.spot.sizeOf(op) <= inlineOps)
 }
 
-// playKeystroke applies the op of a change that isKeystroke, and returns it.
-func (d *draft) playKeystroke(s *State) typedOp {
+// playKeystroke applies the op of a change that isKeystroke, and writes it to op, which is empty.
+func (d *draft) playKeystroke(s *State, op *typedOp) {
 	put, ps := &d.put[0], &s.pass
 	ps.journaled = false
 	ps.lv = ps.base
-	var op typedOp // field by field, as in putOff
 	op.size, op.pos = put.n, put.pos
 	if put.code == CodeTextInsert {
 		op.text = string(d.typed)
@@ -75,7 +75,6 @@ func (d *draft) playKeystroke(s *State) typedOp {
 		op.kind = typeDelete
 		s.spot.delete(ps, put.pos, put.n)
 	}
-	return op
 }
 
 // wroteKeystroke takes notice of a change that isKeystroke and has become span of the graph.
@@ -88,7 +87,9 @@ func (d *draft) wroteKeystroke(s *State, span causal.Span) {
 func (c *Chains) appendKeystroke(buf []byte, f *typingFrame, op *typedOp, time int64, sign Sign) ([]byte, causal.Span) {
 	e := c.lookUpEnd()
 	next := c.chains[e.actor].next
-	size := 2 + 3 + causal.ActorSize + 2 + 9 + 2 + len(e.hash) + 9 + 7 + 1 + 9 + len(f.one) + 18 + len(op.text) + 1
+	// About what it takes: such batches are small and many.
+	size := 2 + 3 + causal.ActorSize + 2 + uintSize(uint64(next)) + 2 + len(e.hash) + uintSize(uint64(e.time)) + 5 +
+		1 + uintSize(uint64(time-e.time)) + len(f.one) + uintSize(uint64(op.pos)) + len(op.text) + 2
 	if sign != nil {
 		size += 2 + 9 + 66
 	}
