@@ -222,10 +222,21 @@ func BenchmarkLive(b *testing.B) {
 		})
 	}
 	run("objects", sendObjects)
+	run("changes", func(b *testing.B, from, to *live, changes []crdt.Accepted) {
+		for i := range changes {
+			if !to.state.TakeChange(changes[i].Change, changes[i].Hash) {
+				to.take(b, from.chains.BatchOf(changes[i:i+1]))
+			}
+		}
+	})
 	var decoder crdt.BatchDecoder
 	run("encoded", func(b *testing.B, from, to *live, changes []crdt.Accepted) {
 		for i := range changes {
-			batch, err := decoder.Decode(from.chains.BatchOf(changes[i : i+1]).AppendTo(nil))
+			encoded := from.chains.AppendBatch(nil, changes[i:i+1])
+			if to.state.TakeKeystroke(encoded, nil) {
+				continue
+			}
+			batch, err := decoder.Decode(encoded)
 			if err != nil {
 				b.Fatal(err)
 			}
