@@ -279,27 +279,28 @@ func (c *Chains) ChangeAt(lv causal.LV) ChangeInfo {
 // Later reports whether op a is later than op b: by effective time, then actor, seq and, of two branches of one log, the
 // hashes of the first changes after they part. Both must be in the graph.
 func (c *Chains) Later(a, b causal.LV) bool {
-	i, j := c.change(a), c.change(b)
-	if i == j {
+	k, i := c.infos.locate(a)
+	l, j := c.infos.locate(b)
+	if k == l && i == j {
 		return a > b
 	}
-	if x, y := c.effective(i), c.effective(j); x != y {
+	if x, y := k.effective(i), l.effective(j); x != y {
 		return x > y
 	}
 	return c.graph.CompareDots(a, b) > 0
 }
 
-// effective returns the effective time of change i.
-func (c *Chains) effective(i int) EffectiveTime {
-	k, j := c.infos.at(i)
-	return k.effective(j)
+// effective returns the effective time of the change that holds lv.
+func (c *Chains) effective(lv causal.LV) EffectiveTime {
+	k, i := c.infos.locate(lv)
+	return k.effective(i)
 }
 
 // EffectiveAfter returns the effective time of a change made at the given time by an author who saw parents.
 func (c *Chains) EffectiveAfter(parents []causal.LV, time int64) EffectiveTime {
 	var after EffectiveTime
 	for _, p := range parents {
-		after = max(after, c.effective(c.change(p)))
+		after = max(after, c.effective(p))
 	}
 	return effectiveOf(time, after, len(parents) == 0)
 }

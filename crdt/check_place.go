@@ -64,7 +64,7 @@ func (k *checker) place() (*Checked, error) {
 // ownBefore makes ba.lv that of the actor's op before seq, and returns the effective time of that op's change.
 func (k *checker) ownBefore(ba *batchActor, seq causal.Seq) EffectiveTime {
 	if ba.lv < 0 && seq > 1 {
-		ba.lv, ba.last = ba.own, k.c.effective(k.c.change(ba.own))
+		ba.lv, ba.last = ba.own, k.c.effective(ba.own)
 	}
 	return ba.last
 }
@@ -85,7 +85,7 @@ func (k *checker) placeOf(ch *Change, i int) (causal.LV, EffectiveTime, error) {
 			return l.span.Start + causal.LV(d.Seq-l.seq), l.effectiveAt(d.Seq), nil
 		default:
 			lv, _ := g.LVOf(g.ActorOf(ba.own), d.Seq)
-			return lv, k.c.effective(k.c.change(lv)), nil
+			return lv, k.c.effective(lv), nil
 		}
 	}
 	var lv causal.LV
@@ -102,7 +102,7 @@ func (k *checker) placeOf(ch *Change, i int) (causal.LV, EffectiveTime, error) {
 	default:
 		lv, _ = g.LV(d)
 	}
-	return lv, k.c.effective(k.c.change(lv)), nil
+	return lv, k.c.effective(lv), nil
 }
 
 // cutHeld takes the changes below seq out of l, a typing with some left.

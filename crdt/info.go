@@ -162,7 +162,15 @@ func (k *infoChunk) find(lv causal.LV) int {
 	if k.starts == nil {
 		return min(int(off), k.len()-1)
 	}
-	return sort.Search(len(k.starts), func(i int) bool { return causal.LV(k.starts[i]) > off }) - 1
+	lo, hi := 0, int(min(off+1, causal.LV(len(k.starts))))
+	for hi-lo > 1 {
+		if mid := int(uint(lo+hi) >> 1); causal.LV(k.starts[mid]) > off {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return lo
 }
 
 // count returns what of its actor there is up to change i of k, itself included.
@@ -220,12 +228,18 @@ func (t *infoTable) at(i int) (*infoChunk, int) {
 
 // find returns the index of the change that holds lv, which must be one of the table's.
 func (t *infoTable) find(lv causal.LV) int {
+	k, i := t.locate(lv)
+	return k.first + i
+}
+
+// locate returns where the change is that holds lv, which must be one of the table's: the chunk, and its index there.
+func (t *infoTable) locate(lv causal.LV) (*infoChunk, int) {
 	last := len(t.chunks) - 1
 	k := t.chunks[last]
 	if lv < k.start {
 		k = t.chunks[sort.Search(last, func(j int) bool { return t.chunks[j].start > lv })-1]
 	}
-	return k.first + k.find(lv)
+	return k, k.find(lv)
 }
 
 // add adds a change of an actor with the given ops, and returns its chunk and its index there.
