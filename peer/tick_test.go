@@ -426,3 +426,18 @@ func TestClockThatDoesNotGoOn(t *testing.T) {
 		}
 	}
 }
+
+// A tick that the end of Run cuts off comes with the next Run.
+func TestTickCutOff(t *testing.T) {
+	s := newDevice(t, "a").create("s")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.leader <- struct{}{} // somebody writes
+	s.due.Store(never)
+	s.tick(ctx)
+	<-s.leader
+	put(t, s, "k", 1)
+	if due := s.due.Load(); due > s.node.ticks() {
+		t.Errorf("due at tick %d, and it is %d", due, s.node.ticks())
+	}
+}
