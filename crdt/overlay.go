@@ -47,12 +47,12 @@ func (o *overlay) maximal(parents []causal.LV, own causal.LV) bool {
 	if deps == 0 || deps == 1 && parents[len(parents)-1] > own {
 		return true
 	}
-	if len(o.runs) == 0 && o.base.AreHeads(parents, own) {
-		return true
-	}
 	// Walk down from all parents at once: one that is met on the way is in another's history.
 	o.initial = append(o.initial[:0], parents...)
 	slices.Sort(o.initial)
+	if len(o.runs) == 0 && o.base.AreHeads(o.initial, own) {
+		return true
+	}
 	least := o.initial[0]
 	if least == own {
 		least = o.initial[1]

@@ -44,7 +44,7 @@ func (g *Graph) Maximal(lvs []LV) []LV { return g.maximal(slices.Clone(lvs)) }
 func (g *Graph) maximal(lvs []LV) []LV {
 	slices.Sort(lvs)
 	lvs = slices.Compact(lvs)
-	if len(lvs) < 2 || g.areHeads(lvs) {
+	if len(lvs) < 2 || g.AreHeads(lvs, -1) {
 		return lvs
 	}
 	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
@@ -82,23 +82,13 @@ func (g *Graph) maximal(lvs []LV) []LV {
 	return append(lvs[:0], lvs[kept:]...)
 }
 
-// AreHeads reports whether all of lvs but one, which may be among them, are different heads of g.
+// AreHeads reports whether all of lvs, which are ascending, are heads of g and different, but for one that may be among them.
 func (g *Graph) AreHeads(lvs []LV, but LV) bool {
-	for i, lv := range lvs {
-		if lv == but {
-			continue
-		}
-		if _, ok := slices.BinarySearch(g.heads, lv); !ok || slices.Contains(lvs[:i], lv) {
+	for i, lv := range slices.Backward(lvs) {
+		if i > 0 && lvs[i-1] == lv {
 			return false
 		}
-	}
-	return true
-}
-
-// areHeads reports whether all of lvs are heads of g.
-func (g *Graph) areHeads(lvs []LV) bool {
-	for _, lv := range slices.Backward(lvs) {
-		if _, ok := slices.BinarySearch(g.heads, lv); !ok {
+		if _, ok := slices.BinarySearch(g.heads, lv); !ok && lv != but {
 			return false
 		}
 	}
