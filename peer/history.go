@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/atollsync/atoll/crdt"
 	"github.com/atollsync/atoll/crdt/causal"
@@ -145,36 +144,12 @@ func (s *Store) historyOf(version crdt.Version) ([]causal.Span, error) {
 		return nil, s.gone()
 	}
 	g := s.rep.Chains().Graph()
-	lvs, ok := resolve(g, version)
+	lvs, ok := g.LVs(version)
 	if !ok {
 		return nil, fmt.Errorf("%w: %v", ErrUnknownVersion, version)
 	}
 	history, _ := g.Diff(lvs, nil)
 	return history, nil
-}
-
-// resolve returns the local versions of the ops that version names, ascending and none in another's history, and false if g lacks one. In a
-// forked log a dot may name several ops. What View or Watch gave as a version names the ends of what had come by then, so the first time at
-// which these dots were the ends of all that they name is the one that is meant. A version from elsewhere need not have such
-// a time; of an op with several branches it means the first.
-func resolve(g *causal.Graph, version crdt.Version) ([]causal.LV, bool) {
-	if !g.Forked() {
-		return g.LVs(version)
-	}
-	var named, ends []causal.LV
-	for i, d := range version {
-		if i == 0 || version[i-1] != d {
-			named = append(named, g.All(d)...)
-		}
-	}
-	slices.Sort(named)
-	for _, lv := range named {
-		ends = g.Maximal(append(ends, lv))
-		if len(ends) == len(version) && g.Version(ends).Equal(version) {
-			return ends, true
-		}
-	}
-	return g.LVs(version)
 }
 
 // At returns what the store showed at version, replayed from the log. The state is the caller's own. Errors

@@ -187,9 +187,9 @@ func (s *Store) locate(version crdt.Version) (at causal.LV, rewrites int, prefix
 		return -1, rewrites, false, s.gone()
 	}
 	g := s.rep.Chains().Graph()
-	lvs, ok := resolve(g, version)
+	lvs, ok := g.LVs(version)
 	if !ok {
-		if _, ok = resolve(g, s.versionNow(version, 0)); ok {
+		if _, ok = g.LVs(s.versionNow(version, 0)); ok {
 			return -1, 0, false, nil // it is from before a rewrite
 		}
 		return -1, rewrites, false, fmt.Errorf("%w: %v", ErrUnknownVersion, version)

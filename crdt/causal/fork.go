@@ -119,6 +119,48 @@ func (g *Graph) AddAfter(i ActorIndex, n int, parents []LV) Span {
 	return span
 }
 
+// lvsForked is LVs where some log is forked. A version that was this graph's own once named the ends of all that had come by then: the first time at
+// which v's dots did that is the one that is meant, or else the first at which they were the ends of all that they name. A version from
+// elsewhere need not have such a time: of an op with several branches it means the one that came first here, and where the dot is repeated
+// the next one.
+func (g *Graph) lvsForked(v Version) ([]LV, bool) {
+	var named []LV
+	for i, d := range v {
+		if i == 0 || v[i-1] != d {
+			named = append(named, g.All(d)...)
+		}
+	}
+	slices.Sort(named)
+	var ends, first []LV
+	for _, lv := range named {
+		if ends = g.maximal(append(ends, lv)); len(ends) != len(v) || !g.Version(ends).Equal(v) {
+			continue
+		}
+		if history, _ := g.Diff(ends, nil); len(history) == 1 && history[0] == (Span{End: lv + 1}) {
+			return ends, true
+		}
+		if first == nil {
+			first = slices.Clone(ends)
+		}
+	}
+	if first != nil {
+		return first, true
+	}
+	out := make([]LV, len(v))
+	for i, d := range v {
+		n := 0
+		for n < i && v[i-1-n] == d {
+			n++
+		}
+		lv, ok := g.nth(d, n)
+		if !ok {
+			return nil, false
+		}
+		out[i] = lv
+	}
+	return g.maximal(out), true
+}
+
 // addRun adds a run with the given parents, none in another's history.
 func (g *Graph) addRun(span Span, ai ActorIndex, seq Seq, parents []LV) {
 	r := run{Span: span, seq: seq, actor: ai, parents: uint32(len(g.parents))}

@@ -418,20 +418,15 @@ func (g *Graph) Version(lvs []LV) Version {
 	return out
 }
 
-// LVs returns the local versions of v, ascending and without those in
-// another's history, and false if the graph lacks one. A dot of v that names several ops, since its actor is forked, stands for the one
-// that came first here, and the next time for the next one.
+// LVs returns the local versions of v, ascending and without those in another's history, and false if the graph lacks one. If an actor's log
+// is forked a dot may name several ops: see lvsForked.
 func (g *Graph) LVs(v Version) ([]LV, bool) {
+	if g.forks != nil {
+		return g.lvsForked(v)
+	}
 	out := make([]LV, len(v))
 	for i, d := range v {
 		lv, ok := g.LV(d)
-		if g.forks != nil && i > 0 && v[i-1] == d {
-			n := 1
-			for n < i && v[i-1-n] == d {
-				n++
-			}
-			lv, ok = g.nth(d, n)
-		}
 		if !ok {
 			return nil, false
 		}
