@@ -8,14 +8,21 @@ import (
 	"sync"
 )
 
-// maxGarbage is how much garbage CollectSeldom lets pile up, in bytes, where that is more than half of what is in use.
-const maxGarbage = 512 << 20
+// How much garbage CollectSeldom lets pile up: half of what is in use, but at least and at most so many bytes.
+const (
+	leastGarbage = 512 << 20
+	mostGarbage  = 2 << 30
+	half         = 50
+)
 
-// leastPercent is that half.
-const leastPercent = 50
+// garbage returns how much there may be of it, in percent of the bytes in use, so that there are no more than a hundred times as many.
+func garbage(inUse uint64) int {
+	inUse = max(inUse, leastGarbage/100)
+	return int(100 * max(leastGarbage, min(inUse/2, mostGarbage)) / inUse)
+}
 
 // CollectSeldom makes the garbage collector of this program run more seldom until restore is called: a simulation keeps little of what it allocates, and is
-// done sooner if garbage piles up for a while. There is never more of it than 512 MB, or than half of what is in use. It is for programs
+// done sooner if garbage piles up for a while. It is never more than 512 MB or, if that is more, half of what is in use, up to 2 GB. It is for programs
 // that do nothing else meanwhile; if the environment has GOGC, that counts.
 func CollectSeldom() (restore func()) {
 	if os.Getenv("GOGC") != "" {
@@ -23,7 +30,7 @@ func CollectSeldom() (restore func()) {
 	}
 	var mu sync.Mutex
 	over := false
-	before := debug.SetGCPercent(leastPercent)
+	before := debug.SetGCPercent(half)
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	// Whenever the collector has run, it is told how much there may be until it runs again.
 	var next func(*[4]uintptr)
@@ -34,7 +41,7 @@ func CollectSeldom() (restore func()) {
 			return
 		}
 		metrics.Read(live)
-		debug.SetGCPercent(int(max(leastPercent, min(100*maxGarbage/max(1, live[0].Value.Uint64()), 10_000))))
+		debug.SetGCPercent(garbage(live[0].Value.Uint64()))
 		runtime.SetFinalizer(new([4]uintptr), next)
 	}
 	next(nil)

@@ -28,20 +28,29 @@ func TestCollectSeldom(t *testing.T) {
 	if few <= 200 {
 		t.Errorf("with little in use it waits for %d%%", few)
 	}
-	held := make([]byte, 2*maxGarbage)
+	held := make([]byte, 2*leastGarbage)
 	for range 100 {
 		runtime.GC()
-		if percent() == leastPercent {
+		if percent() == half {
 			break
 		}
 		time.Sleep(10 * time.Millisecond) // finalizers run on a goroutine of their own
 	}
-	if got := percent(); got != leastPercent {
+	if got := percent(); got != half {
 		t.Errorf("with much in use it waits for %d%%", got)
 	}
 	runtime.KeepAlive(held)
 	restore()
 	if got := percent(); got != before {
 		t.Errorf("in the end it is %d%%, before it was %d%%", got, before)
+	}
+}
+
+// What may pile up is half of what is in use, within bounds.
+func TestGarbage(t *testing.T) {
+	for inUse, want := range map[uint64]int{0: 10_000, 1 << 20: 10_000, 256 << 20: 200, 1 << 30: 50, 3 << 30: 50, 8 << 30: 25} {
+		if got := garbage(inUse); got != want {
+			t.Errorf("with %d MB in use it is %d%%, want %d%%", inUse>>20, got, want)
+		}
 	}
 }
