@@ -25,7 +25,7 @@ func (r *Replica) stepChanges(from causal.Device, p *peer, m *Changes) error {
 	if p != nil {
 		ends = batchEnds(b)
 	}
-	if p != nil && p.heard && len(p.known)+len(ends) > MaxTips {
+	if p != nil && p.heard && p.known.len()+len(ends) > MaxTips {
 		return r.refuse(from, OverLimit, fmt.Errorf("replica: a summary of more than %d actors", MaxTips))
 	}
 	ordered := b.Ordered()

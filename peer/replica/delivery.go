@@ -197,8 +197,7 @@ func (r *Replica) evictRecord(d causal.Device) bool {
 		if p := r.peers[d]; p != nil && p.connected || d == r.cfg.Device {
 			return true
 		}
-		_, wrote := slices.BinarySearchFunc(tips, d, func(t crdt.Tip, d causal.Device) int { return t.Actor.Device.Compare(d) })
-		return wrote
+		return len(tips.ofDevice(d)) > 0
 	}
 	if !known(d) {
 		return false
@@ -217,7 +216,7 @@ func (r *Replica) tickRecord() {
 	if at, ok := r.recordAt(); r.records.due || !ok || r.now < at {
 		return
 	}
-	if i, ok := r.records.find(r.cfg.Device); ok && slices.Equal(r.records.list[i].Tips, r.summary().tips) {
+	if i, ok := r.records.find(r.cfg.Device); ok && r.summary().tips.equal(r.records.list[i].Tips) {
 		r.records.lv = r.graph.Len()
 		return
 	}
@@ -250,7 +249,7 @@ func (r *Replica) makeRecord() {
 	r.records.at = r.now
 	t := &r.records
 	t.last = min(max(t.last+1, uint64(max(r.wall, 0))), maxCounter)
-	rec := Record{Device: r.cfg.Device, Counter: t.last, Tips: r.summary().tips}
+	rec := Record{Device: r.cfg.Device, Counter: t.last, Tips: r.wholeSummary()}
 	copy(rec.Sig[:], r.cfg.Sign(rec.signingBytes(r.cfg.Store)))
 	t.set(rec, r.now)
 	t.lv = r.graph.Len()

@@ -16,34 +16,23 @@ import (
 // digestParts is in how many parts a summary is hashed.
 const digestParts = 64
 
-// part returns the part that an actor is in. Actors in order are in parts in order.
-func part(a causal.Actor) int { return int(a.Device[0] >> 2) }
+// partOf returns the part that a device's actors are in. Actors in order are in parts in order.
+func partOf(d causal.Device) int { return int(d[0] >> 2) }
 
-// digester works out the digest of a summary that changes. The zero value has seen none.
-type digester struct {
-	parts [digestParts]crdt.Hash
-	same  uint64 // bits of the parts that are as they were hashed
-}
-
-// changed tells that a's tips are others than at the last digest.
-func (d *digester) changed(a causal.Actor) { d.same &^= 1 << part(a) }
-
-// digest returns the digest of s in one store.
-func (d *digester) digest(s summary, store crdt.StoreID) crdt.Hash {
-	var buf [512]byte
+// digest names h in one store: equal exactly if the tips and the stores are.
+func (h *holdings) digest(store crdt.StoreID) crdt.Hash {
+	var buf [len(summaryTag) + len(store) + digestParts*(1+len(crdt.Hash{}))]byte
 	top := append(append(buf[:0], summaryTag...), store[:]...)
-	var room [1024]byte
-	for len(s) > 0 {
-		i, n := part(s[0].Actor), 1
-		for n < len(s) && part(s[n].Actor) == i {
-			n++
+	var room [2048]byte
+	for i := range digestParts {
+		if len(h.part(i)) == 0 {
+			continue
 		}
-		if d.same&(1<<i) == 0 {
-			d.parts[i] = hashPart(s[:n], room[:0])
-			d.same |= 1 << i
+		p := h.parts[i]
+		if !p.hashed {
+			p.hash, p.hashed = hashPart(p.tips, room[:0]), true
 		}
-		top = append(append(top, byte(i)), d.parts[i][:]...)
-		s = s[n:]
+		top = append(append(top, byte(i)), p.hash[:]...)
 	}
 	return sha256.Sum256(top)
 }

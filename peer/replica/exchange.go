@@ -25,10 +25,10 @@ type peer struct {
 	due        int64
 
 	// What the peer has.
-	heard   bool    // its summary is known
-	known   summary // what it said it holds durably; see ownKnown
-	lent    bool    // known is not the peer's alone
-	count   tally   // of known
+	heard   bool      // its summary is known
+	known   *holdings // what it said it holds durably; see ownKnown
+	lent    bool      // known is not the peer's alone
+	count   tally     // of known
 	shared  []shared
 	offered shared                // own summary as it was last told to the peer
 	held    summary               // of this device's own actors, the furthest the peer was ever known to hold
@@ -90,11 +90,11 @@ type flight struct {
 }
 
 // ownKnown returns p.known for writing to it. Until then it may be somebody else's as well: mostly both hold the same.
-func (p *peer) ownKnown() *summary {
-	if p.lent {
-		p.known, p.lent = slices.Clone(p.known), false
+func (p *peer) ownKnown() *holdings {
+	if p.lent || p.known == nil {
+		p.known, p.lent = p.known.copy(), false
 	}
-	return &p.known
+	return p.known
 }
 
 // haveWish says whether a Have is to be sent, and how soon.
@@ -189,8 +189,10 @@ func (r *Replica) forgetPeers() {
 
 // stepHave takes in a peer's summary: from here on it is sent what it lacks.
 func (r *Replica) stepHave(p *peer, m *Have) error {
-	tips := summary(m.Tips)
-	if m.Base != (crdt.Hash{}) {
+	var tips *holdings
+	if m.Base == (crdt.Hash{}) {
+		tips = holdingsOf(m.Tips)
+	} else {
 		base, ok := r.base(p, m.Base)
 		if !ok {
 			p.needFull = true
@@ -198,8 +200,8 @@ func (r *Replica) stepHave(p *peer, m *Have) error {
 		}
 		tips = base.with(m.Tips)
 	}
-	if len(tips) > MaxTips {
-		return r.refuse(p.device, OverLimit, fmt.Errorf("replica: a summary of %d actors", len(tips)))
+	if tips.len() > MaxTips {
+		return r.refuse(p.device, OverLimit, fmt.Errorf("replica: a summary of %d actors", tips.len()))
 	}
 	if same := m.Base == m.Digest && len(m.Tips) == 0; !same && tips.digest(r.cfg.Store) != m.Digest {
 		return r.refuse(p.device, WrongSummary, fmt.Errorf("replica: the summary does not have digest %s", m.Digest))
@@ -220,7 +222,7 @@ func (r *Replica) stepHave(p *peer, m *Have) error {
 }
 
 // base finds the summary that a peer's Have is based on.
-func (r *Replica) base(p *peer, digest crdt.Hash) (summary, bool) {
+func (r *Replica) base(p *peer, digest crdt.Hash) (*holdings, bool) {
 	if own := r.summary(); own.digest == digest {
 		return own.tips, true
 	}
@@ -257,7 +259,7 @@ func (r *Replica) lacks(m *Have) bool {
 // has been in flight for long is given up for lost. If the peer misses something, as it
 // says by a Have that nobody asked for, all of it is, but not time and again: a Have that was doubled, or that crossed
 // what it asks for, must not double the traffic.
-func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
+func (r *Replica) hear(p *peer, tips *holdings, digest crdt.Hash, misses bool) {
 	if own := r.summary(); own.digest == digest && !r.self.held && r.self.contested == 0 {
 		r.hearSame(p, own)
 		return
@@ -265,20 +267,20 @@ func (r *Replica) hear(p *peer, tips summary, digest crdt.Hash, misses bool) {
 	p.heard = true
 	before := p.known
 	p.known, p.lent, p.apart, p.count, p.inStepAt = tips, true, nil, tally{}, -1
-	r.meetSelf(p, tips)
+	r.meetSelf(p, tips.ofDevice(r.cfg.Device))
 	if r.self.contested == 0 {
 		r.release()
 	}
-	for i := range tips {
-		r.checkTip(p, tips[i])
-		r.hold(p, tips[i])
-		r.tally(p, 0, tips[i])
+	for t := range tips.all {
+		r.checkTip(p, t)
+		r.hold(p, t)
+		r.tally(p, 0, t)
 	}
 	for a := range p.apart {
 		// Where a tip lies that is not held cannot be told: what was known of the actor before still holds, or is sent again.
 		for _, t := range before.of(a) {
 			if r.holds(t) {
-				r.join(p.ownKnown(), t)
+				p.ownKnown().replace(a, r.join(p.known.of(a), t))
 			}
 		}
 	}
@@ -309,9 +311,8 @@ func (r *Replica) hearSame(p *peer, own shared) {
 	p.heard, p.apart = true, nil
 	p.known, p.lent = own.tips, true
 	p.count = tally{ops: uint64(r.graph.Len()), lost: r.graph.Forked()}
-	first, _ := slices.BinarySearchFunc(own.tips, r.cfg.Device, func(t crdt.Tip, d causal.Device) int { return t.Actor.Device.Compare(d) })
-	for i := first; i < len(own.tips) && own.tips[i].Actor.Device == r.cfg.Device; i++ {
-		r.hold(p, own.tips[i])
+	for _, t := range own.tips.ofDevice(r.cfg.Device) {
+		r.hold(p, t)
 	}
 	if len(p.inFlight) > 0 {
 		p.progress, p.retry = r.now, r.limits.RetryInterval
@@ -400,7 +401,7 @@ func (r *Replica) stepAck(p *peer, m *Ack) error {
 
 // roomFor checks that a peer's summary stays within bounds if it says that it has tips.
 func (r *Replica) roomFor(p *peer, tips []crdt.Tip) error {
-	n := len(p.known)
+	n := p.known.len()
 	for i := range tips {
 		if len(p.known.of(tips[i].Actor)) == 0 {
 			n++
@@ -421,7 +422,7 @@ func (r *Replica) learn(p *peer, t crdt.Tip) {
 	r.checkTip(p, t)
 	r.hold(p, t)
 	if p.apart[t.Actor] || len(r.graph.Branches(t.Actor)) > 1 {
-		r.join(p.ownKnown(), t)
+		p.ownKnown().replace(t.Actor, r.join(p.known.of(t.Actor), t))
 		p.count.lost = true
 		r.requeue(p)
 		return

@@ -124,9 +124,8 @@ func (r *Replica) covered(tips []crdt.Tip, ai causal.ActorIndex) causal.Seq {
 	return seq
 }
 
-// join adds t to tips of its actor in s, less those on the way to it.
-func (r *Replica) join(s *summary, t crdt.Tip) {
-	old := s.of(t.Actor)
+// join returns old, tips of one actor, with t added and less those on the way to it.
+func (r *Replica) join(old []crdt.Tip, t crdt.Tip) []crdt.Tip {
 	lv, ok, err := r.chains.Find(t)
 	held := ok && err == nil
 	tips := make(summary, 0, len(old)+1)
@@ -143,13 +142,13 @@ func (r *Replica) join(s *summary, t crdt.Tip) {
 				continue
 			}
 			if bi := r.graph.ActorOf(lv); r.graph.Reaches(bi, ai, o.Seq) >= t.Seq {
-				return // t is on the way to o
+				return old // t is on the way to o
 			}
 		}
 		tips = append(tips, o)
 	}
 	tips.add(t)
-	s.replace(t.Actor, tips)
+	return tips
 }
 
 // noteForks reports the forks that a batch, which came from a device, made.
@@ -168,8 +167,8 @@ func (r *Replica) compareAgain(forked bool) {
 			continue
 		}
 		p.apart = nil
-		for i := range p.known {
-			r.checkTip(p, p.known[i])
+		for t := range p.known.all {
+			r.checkTip(p, t)
 		}
 		r.requeue(p)
 	}

@@ -449,7 +449,21 @@ const tipBytes = 2 + causal.ActorSize + 9 + 2 + 32
 
 func appendTips(buf []byte, tips []crdt.Tip) []byte {
 	buf = slices.Grow(buf, 5+len(tips)*tipBytes)
-	buf = appendArray(buf, 3*len(tips))
+	return appendEachTip(appendArray(buf, 3*len(tips)), tips)
+}
+
+// appendTo appends h as appendTips does its tips.
+func (h *holdings) appendTo(buf []byte) []byte {
+	buf = slices.Grow(buf, 5+h.len()*tipBytes)
+	buf = appendArray(buf, 3*h.len())
+	for i := range digestParts {
+		buf = appendEachTip(buf, h.part(i))
+	}
+	return buf
+}
+
+// appendEachTip appends tips without the head of their list.
+func appendEachTip(buf []byte, tips []crdt.Tip) []byte {
 	for i := range tips {
 		t := &tips[i]
 		buf = append(buf, 0xc4, causal.ActorSize)

@@ -101,7 +101,7 @@ func (r *Replica) hold(p *peer, t crdt.Tip) {
 	if t.Actor.Device != r.cfg.Device || t.Seq > r.graph.Last(t.Actor) || slices.Contains(p.held.of(t.Actor), t) || r.contradicts(t) {
 		return
 	}
-	r.join(&p.held, t)
+	p.held.replace(t.Actor, r.join(p.held.of(t.Actor), t))
 	p.unsaved = true
 }
 

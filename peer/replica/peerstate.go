@@ -33,7 +33,7 @@ func (r *Replica) savePeer(p *peer) {
 	buf := appendUint(appendArray(nil, 3), peerStateVersion)
 	buf = appendArray(buf, len(p.shared))
 	for _, s := range p.shared {
-		buf = appendTips(buf, s.tips)
+		buf = s.tips.appendTo(buf)
 	}
 	buf = appendTips(buf, p.held)
 	r.out.peers = append(r.out.peers, PeerState{Device: p.device, State: buf})
@@ -54,7 +54,7 @@ func (r *Replica) RestorePeer(device causal.Device, state []byte) error {
 	}
 	p := &peer{device: device}
 	for range rd.list(1, 1, maxShared) {
-		tips := summary(rd.tips(false))
+		tips := holdingsOf(rd.tips(false))
 		p.shared = append(p.shared, shared{digest: tips.digest(r.cfg.Store), tips: tips})
 	}
 	p.held = rd.tips(false)

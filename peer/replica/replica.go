@@ -180,7 +180,7 @@ func (r *Replica) Source() crdt.Source { return &r.source }
 // the replica tells its peers.
 func (r *Replica) Digest() crdt.Hash {
 	if r.self.held {
-		return summary(r.chains.Tips()).digest(r.cfg.Store)
+		return holdingsOf(r.chains.Tips()).digest(r.cfg.Store)
 	}
 	return r.summary().digest
 }

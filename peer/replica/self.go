@@ -260,7 +260,7 @@ func (r *Replica) settleSelf() {
 		if !p.connected || !p.heard || p.liar {
 			continue
 		}
-		for _, t := range p.known {
+		for t := range p.known.all {
 			if r.isUnsent(t.Dot()) && r.contradicted(t) {
 				return
 			}

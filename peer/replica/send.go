@@ -43,10 +43,12 @@ func (r *Replica) messages(p *peer, out []Envelope) ([]Envelope, error) {
 	}
 	if r.haveDue(p) {
 		own := r.summary()
-		m := &Have{Digest: own.digest, Tips: own.tips, Counters: r.records.counters(), Ask: p.have == plainAsk}
+		m := &Have{Digest: own.digest, Counters: r.records.counters(), Ask: p.have == plainAsk}
 		if len(p.shared) > 0 {
 			m.Base = p.shared[0].digest
 			m.Tips = own.tips.difference(p.shared[0].tips)
+		} else {
+			m.Tips = r.wholeSummary()
 		}
 		p.have, p.saidHave = noHave, r.now
 		p.acked = r.graph.Len()
@@ -126,33 +128,22 @@ func (r *Replica) ackDue(p *peer) bool {
 // ackTips returns the tips that changed since p was last told, those of actors that are owed an answer in
 // any case, and notes that p is told. This device's own changes are left out: who gets them from here knows.
 func (r *Replica) ackTips(p *peer) []crdt.Tip {
-	var out summary
-	add := func(a causal.Actor) {
-		for _, t := range r.toldAll(a) {
-			out.add(t)
-		}
+	var out []crdt.Tip
+	for a := range p.ackOf {
+		out = append(out, r.toldAll(a)...)
 	}
-	for _, a := range sortedActors(p.ackOf) {
-		add(a)
-	}
-	last := causal.ActorIndex(-1)
+	seen := make([]uint64, len(r.graph.Actors())/64+1)
 	r.graph.Runs(causal.Span{Start: p.acked, End: r.graph.Len()}, func(run causal.Run) bool {
-		if a := r.graph.Actor(run.Actor); run.Actor != last && a.Device != r.cfg.Device {
-			out.add(r.chains.TipOf(run.Actor))
-			last = run.Actor
+		if word, bit := &seen[run.Actor/64], uint64(1)<<(run.Actor%64); *word&bit == 0 {
+			*word |= bit
+			if r.graph.Actor(run.Actor).Device != r.cfg.Device {
+				out = append(out, r.chains.TipOf(run.Actor))
+			}
 		}
 		return true
 	})
 	clear(p.ackOf)
 	p.acked, p.ackedAt = r.graph.Len(), r.now
-	return out
-}
-
-func sortedActors(set map[causal.Actor]bool) []causal.Actor {
-	out := make([]causal.Actor, 0, len(set))
-	for a := range set {
-		out = append(out, a)
-	}
-	slices.SortFunc(out, causal.Actor.Compare)
-	return out
+	slices.SortFunc(out, crdt.Tip.Compare)
+	return slices.Compact(out)
 }

@@ -107,7 +107,7 @@ func (r *Replica) peerStatus(p *peer) PeerStatus {
 	s.Remaining = p.remaining
 	s.Unacked, s.InFlight = p.unacked, len(p.inFlight)
 	s.Lacks = total(r.graph.Beyond(func(ai causal.ActorIndex) causal.Seq { return r.reach(p, ai) }))
-	for _, t := range p.known {
+	for t := range p.known.all {
 		if last := r.graph.Last(t.Actor); t.Seq > last {
 			s.Owes += uint64(t.Seq - last)
 		} else if p.apart[t.Actor] && !r.holds(t) {

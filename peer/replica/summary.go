@@ -16,7 +16,7 @@ const (
 
 // summary is what a replica holds, or is said to hold: for each branch of an actor's log the last op and the hash of
 // the chain up to it. It is sorted, and has no zero Seq. Summaries are treated as
-// values except by set.
+// values except by replace and add. See also holdings.
 type summary []crdt.Tip
 
 // of returns the tips of a: one, or several if its log is forked.
@@ -50,18 +50,7 @@ func (s summary) end(i int) int {
 	return j
 }
 
-// seq returns the last seq of a, 0 if there is none.
-func (s summary) seq(a causal.Actor) causal.Seq {
-	if tips := s.of(a); len(tips) > 0 {
-		return tips[len(tips)-1].Seq
-	}
-	return 0
-}
-
-// set puts t in place of the tips of its actor, in place.
-func (s *summary) set(t crdt.Tip) { s.replace(t.Actor, []crdt.Tip{t}) }
-
-// replace puts tips, sorted, in place of those of a.
+// replace puts tips, sorted, in place of those of a, in place.
 func (s *summary) replace(a causal.Actor, tips []crdt.Tip) {
 	i, ok := s.search(a)
 	j := i
@@ -76,12 +65,6 @@ func (s *summary) add(t crdt.Tip) {
 	if i, ok := slices.BinarySearchFunc(*s, t, crdt.Tip.Compare); !ok {
 		*s = slices.Insert(*s, i, t)
 	}
-}
-
-// digest names s in one store: equal exactly if the tips and the stores are.
-func (s summary) digest(store crdt.StoreID) crdt.Hash {
-	var d digester
-	return d.digest(s, store)
 }
 
 // difference returns what turns base into s: all tips in s of each actor of whom base has not just the same, and a tip
@@ -106,32 +89,10 @@ func (s summary) difference(base summary) []crdt.Tip {
 	return out
 }
 
-// with returns s changed by what difference returned.
-func (s summary) with(difference []crdt.Tip) summary {
-	out := make(summary, 0, len(s)+len(difference))
-	d := summary(difference)
-	for len(s) > 0 || len(d) > 0 {
-		if len(d) == 0 || len(s) > 0 && s[0].Actor.Compare(d[0].Actor) < 0 {
-			n := s.end(0)
-			out, s = append(out, s[:n]...), s[n:]
-			continue
-		}
-		if len(s) > 0 && s[0].Actor == d[0].Actor {
-			s = s[s.end(0):]
-		}
-		n := d.end(0)
-		if d[0].Seq > 0 {
-			out = append(out, d[:n]...)
-		}
-		d = d[n:]
-	}
-	return out
-}
-
 // shared is a summary that this replica and a peer are both thought to remember.
 type shared struct {
 	digest crdt.Hash
-	tips   summary
+	tips   *holdings // not written to
 }
 
 // maxShared is how many of them are kept per peer: the last, and the one before it

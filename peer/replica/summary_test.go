@@ -31,8 +31,15 @@ func TestSummaryDifference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, base := genSummary().Draw(t, "s"), genSummary().Draw(t, "base")
 		d := s.difference(base)
-		if got := base.with(d); !slices.Equal(got, s) {
-			t.Fatalf("%v and %v give %v, not %v", base, d, got, s)
+		in, of := holdingsOf(slices.Clone(s)), holdingsOf(slices.Clone(base))
+		if got := in.difference(of); !slices.Equal(got, d) {
+			t.Fatalf("the difference of %v and %v is %v in parts, %v in one", s, base, got, d)
+		}
+		if got := of.with(d); !got.equal(s) || !of.equal(base) {
+			t.Fatalf("%v and %v give %v, not %v", base, d, got.summary(), s)
+		}
+		if got := of.with(d); len(got.difference(in)) > 0 || len(in.difference(got)) > 0 {
+			t.Fatal("what is equal differs")
 		}
 		if len(d) > 0 == slices.Equal(s, base) {
 			t.Fatalf("the difference of %v and %v is %v", s, base, d)
@@ -41,7 +48,7 @@ func TestSummaryDifference(t *testing.T) {
 			less++
 		}
 		a, b := crdt.StoreID{1}, crdt.StoreID{2}
-		if s.digest(a) == s.digest(b) || (s.digest(a) == base.digest(a)) != slices.Equal(s, base) {
+		if in.digest(a) == in.digest(b) || (in.digest(a) == of.digest(a)) != slices.Equal(s, base) {
 			t.Fatal("digests are equal where they should not be, or the reverse")
 		}
 	})
