@@ -228,13 +228,29 @@ func (c *Chains) Tips() []Tip {
 // Digest returns the SHA-256 over all tips: equal digests mean equal stores.
 func (c *Chains) Digest() Hash {
 	if !c.fresh {
-		var buf []byte
-		for _, t := range c.Tips() {
+		h := sha256.New()
+		var room [1 << 10]byte
+		buf := room[:0]
+		add := func(t Tip) {
 			buf = t.Actor.AppendTo(buf)
 			buf = appendUint(buf, uint64(t.Seq))
 			buf = append(buf, t.Hash[:]...)
+			if len(buf) > len(room)*7/8 {
+				h.Write(buf)
+				buf = buf[:0]
+			}
 		}
-		c.digest, c.fresh = sha256.Sum256(buf), true
+		if c.graph.Forked() {
+			for _, t := range c.Tips() {
+				add(t)
+			}
+		} else {
+			for _, ai := range c.graph.ByName() { // as Tips, without the room for all of them
+				add(c.tip(c.chains[ai].last))
+			}
+		}
+		h.Write(buf)
+		c.digest, c.fresh = Hash(h.Sum(nil)), true
 	}
 	return c.digest
 }

@@ -209,6 +209,7 @@ func (k *checker) checkFrame() error {
 	}
 	k.anchors = slices.Grow(k.anchors[:0], len(b.Context))[:len(b.Context)]
 	clear(k.anchors)
+	k.links = slices.Grow(k.links, min(len(b.single)+len(b.parts), b.n))
 	for i := range b.parts {
 		p := &b.parts[i]
 		ai, err := k.actor(b.actorOf(p), b.seqOf(p))

@@ -134,7 +134,7 @@ func (d *Device) newActor() causal.Actor {
 func (d *Device) boot() {
 	s := d.sim
 	if d.disk == nil {
-		d.disk = newDisk(d.newActor(), &s.decoded)
+		d.disk = newDisk(d.newActor(), &s.common)
 	}
 	if d.disk.torn {
 		// Half a block is behind the log's end. It was not synced, so nothing of it left; but that is not known here for sure.
@@ -166,7 +166,7 @@ func (d *Device) open() bool {
 		renew = nil
 	}
 	r, err := replica.New(replica.Config{Store: s.store, Device: d.id, Actor: d.disk.actor, NewActor: renew, Sign: d.sign, Verify: s.signer.verify,
-		Log: d.disk, Limits: s.limits, Decode: s.decoded.decode, Brief: s.signer.standIn && d.number > 0})
+		Log: d.disk, Limits: s.limits, Decode: s.common.decode, Brief: s.signer.standIn && d.number > 0})
 	if err == nil {
 		for i := range d.disk.blocks {
 			if err = r.Restore(d.disk.blocks[i].Batch); err != nil {
@@ -457,11 +457,13 @@ func (d *Device) tickAt(at time.Duration) {
 
 // tickWhenDue makes the device tick when that does something, and no more often than ten times a second.
 func (d *Device) tickWhenDue() {
-	next := d.r.NextTick()
-	if next < 0 {
+	const least = 100 * time.Millisecond
+	if d.woken && d.wake <= d.sim.now+least {
 		return
 	}
-	d.tickAt(d.sim.now + max(100*time.Millisecond, time.Duration(next)*time.Millisecond))
+	if next := d.r.NextTick(); next >= 0 {
+		d.tickAt(d.sim.now + max(least, time.Duration(next)*time.Millisecond))
+	}
 }
 
 // happen does what a device has to do at a time.

@@ -27,7 +27,25 @@ type disk struct {
 	actor   causal.Actor
 	bytes   int
 	torn    bool // half of a block lies behind the last one
-	decoder *decoder
+	common  *common
+}
+
+// common is what the disks of a simulation have in common.
+type common struct {
+	decoder
+	records map[causal.Device][]byte // the last one of each device that any of them was to keep
+}
+
+// record returns b, a delivery record to be kept, or the same bytes as another disk has them: a record comes to every device.
+func (c *common) record(of causal.Device, b []byte) []byte {
+	if last := c.records[of]; bytes.Equal(last, b) {
+		return last
+	}
+	if c.records == nil {
+		c.records = make(map[causal.Device][]byte)
+	}
+	c.records[of] = b
+	return b
 }
 
 // diskBlock is a block of the log.
@@ -36,13 +54,13 @@ type diskBlock struct {
 	end causal.LV
 }
 
-func newDisk(actor causal.Actor, decoder *decoder) *disk {
-	return &disk{peers: make(map[causal.Device][]byte), records: make(map[causal.Device][]byte), actor: actor, decoder: decoder}
+func newDisk(actor causal.Actor, common *common) *disk {
+	return &disk{peers: make(map[causal.Device][]byte), records: make(map[causal.Device][]byte), actor: actor, common: common}
 }
 
 // copy returns a disk with the same on it, as a backup is.
 func (d *disk) copy() *disk {
-	c := newDisk(d.actor, d.decoder)
+	c := newDisk(d.actor, d.common)
 	c.self = d.self
 	c.blocks, c.bytes = slices.Clone(d.blocks), d.bytes
 	for k, v := range d.peers {
@@ -65,7 +83,7 @@ func (d *disk) len() causal.LV {
 // holds reports whether an op is in the log, on whichever branch: one branch may end before another that came later.
 func (d *disk) holds(dot causal.Dot) bool {
 	for i := range slices.Backward(d.blocks) {
-		b, err := d.decoder.decode(d.blocks[i].Batch)
+		b, err := d.common.decode(d.blocks[i].Batch)
 		if err != nil {
 			continue
 		}
@@ -110,7 +128,7 @@ func (d *disk) append(rd *replica.Ready) error {
 		d.peers[p.Device] = bytes.Clone(p.State)
 	}
 	for _, rec := range rd.Records {
-		d.records[rec.Device] = rec.Record
+		d.records[rec.Device] = d.common.record(rec.Device, rec.Record)
 	}
 	return nil
 }
@@ -131,7 +149,7 @@ func (d *disk) write(blocks []replica.Block) error {
 		if block.First != next {
 			return fmt.Errorf("simulations: a block of local version %d behind a log of %d ops", block.First, next)
 		}
-		b, err := d.decoder.decode(block.Batch)
+		b, err := d.common.decode(block.Batch)
 		if err != nil {
 			return fmt.Errorf("simulations: the replica wrote a block that does not decode: %w", err)
 		}
@@ -147,7 +165,7 @@ func (d *disk) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
 	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].end > span.Start })
 	for ; i < len(d.blocks) && d.blocks[i].First < span.End; i++ {
 		next := d.blocks[i].First
-		b, err := d.decoder.decode(d.blocks[i].Batch)
+		b, err := d.common.decode(d.blocks[i].Batch)
 		if err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func (l *liar) batch(actor causal.Actor, says string, n, without int) []byte {
 	state := crdt.NewState(chains)
 	if len(l.d.disk.first(maxScratch+1)) <= maxScratch {
 		for i := range l.d.disk.blocks {
-			b, err := s.decoded.decode(l.d.disk.blocks[i].Batch)
+			b, err := s.common.decode(l.d.disk.blocks[i].Batch)
 			if err != nil {
 				return nil
 			}

@@ -19,7 +19,7 @@ type writer struct {
 
 func newWriter() *writer {
 	d := causal.Device{1}
-	r, err := replica.New(replica.Config{Store: crdt.StoreID{1}, Device: d, Actor: causal.Actor{Device: d}, Log: newDisk(causal.Actor{Device: d}, new(decoder)),
+	r, err := replica.New(replica.Config{Store: crdt.StoreID{1}, Device: d, Actor: causal.Actor{Device: d}, Log: newDisk(causal.Actor{Device: d}, new(common)),
 		Sign: func([]byte) []byte { return make([]byte, 64) }})
 	if err != nil {
 		panic(err)

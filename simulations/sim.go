@@ -27,7 +27,7 @@ type Sim struct {
 	faults   faultTable
 	signer   signer
 	limits   replica.Limits
-	decoded  decoder
+	common   common
 
 	devices    []*Device
 	names      map[string][]*Device // by device, by group, and "all"

@@ -119,6 +119,7 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	added := r.chains.Add(k)
 	r.metOwn(added.Span())
 	first := len(r.source.unstable)
+	r.source.unstable = slices.Grow(r.source.unstable, k.Len())
 	if r.cfg.Brief {
 		r.state.ApplyAll(added)
 		notes := make([]crdt.ChangeNote, 0, k.Len())
