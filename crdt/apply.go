@@ -81,7 +81,7 @@ func (ps *pass) stream(c *Change) int {
 
 // start begins the application of span, ops of one actor: whose, and which, the caller says.
 func (s *State) start(span causal.Span, t *trace) *pass {
-	if s.tx != nil {
+	if s.writing {
 		panic("crdt: Apply during a transaction")
 	}
 	if end := s.applied.End(); span.Start < end {

@@ -32,7 +32,7 @@ func TestAuthorAtVersion(t *testing.T) {
 	write := func(fn func(tx *Tx)) {
 		t.Helper()
 		tx := past.Begin(other, 5)
-		fn(tx)
+		fn(&tx)
 		a, _, ok, err := tx.Commit()
 		if err != nil || !ok {
 			t.Fatalf("commit: %v", err)

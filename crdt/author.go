@@ -8,10 +8,11 @@ type chainEnd struct {
 	end       causal.LV // of its ops; another value than the graph's says that all else is out of date
 	actor     causal.ActorIndex
 	name      causal.Actor // of actor
-	hash      Hash
+	hash      *Hash        // where the chains have it
 	time      int64
 	effective EffectiveTime
 	count     changeCount
+	looked    Hash // room for a hash that was looked up
 }
 
 // lookUpEnd returns the end of the chain of the actor whose op is the last of the graph.
@@ -24,20 +25,30 @@ func (c *Chains) lookUpEnd() *chainEnd {
 		ai := c.graph.ActorOf(n - 1)
 		k, i := c.infos.at(c.chains[ai].last)
 		*e = chainEnd{end: n, actor: ai, name: c.graph.Actor(ai), time: k.time(i), effective: k.effective(i), count: k.count(i)}
-		e.hash, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
+		e.looked, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
+		e.hash = &e.looked
 	}
 	return e
 }
 
-// goOn adds a change that goes on from e, which becomes it, and has seen no more: n ops, made at time, of size bytes about. Its hash is
-// e's already.
-func (c *Chains) goOn(e *chainEnd, n int, time int64, size int) causal.Span {
+// goOn adds a change that goes on from e, which becomes it, and has seen no more: n ops, made at time, of size bytes about, with the given
+// hash.
+func (c *Chains) goOn(e *chainEnd, hash *Hash, n int, time int64, size int) causal.Span {
 	span := c.graph.Continue(n)
 	c.fresh = false
 	own := &c.chains[e.actor]
 	own.last, own.next = c.infos.len, own.next+Seq(n)
 	e.end, e.time, e.effective = span.End, time, effectiveOf(time, e.effective, false)
-	k, i := c.infos.add(&e.hash, span, time, e.effective, e.actor)
+	if n == 1 && size <= 2*typedBytes {
+		if at := c.infos.addTyped(hash, span.Start, time, e.effective, e.actor); at != nil {
+			e.hash = at
+			e.count.changes++
+			e.count.bytes += typedBytes
+			return span
+		}
+	}
+	k, i := c.infos.add(hash, span, time, e.effective, e.actor)
+	e.hash = &k.hashes[i]
 	k.setCount(i, e.actor, e.count, size)
 	e.count = k.count(i)
 	return span
@@ -48,25 +59,17 @@ func (c *Chains) goOn(e *chainEnd, n int, time int64, size int) causal.Span {
 func (c *Chains) authorNext(ch *Change) Accepted {
 	e := c.lookUpEnd()
 	a := Accepted{Change: ch}
-	e.hash = c.checker.hasher.hash(ch, &e.hash, e.time, nil)
-	a.Span = c.goOn(e, ch.Len(), ch.Time, ch.wireSize())
-	a.Hash, a.Effective = e.hash, e.effective
+	a.Hash = c.checker.hasher.hash(ch, e.hash, e.time, nil)
+	a.Span = c.goOn(e, &a.Hash, ch.Len(), ch.Time, ch.wireSize())
+	a.Effective = e.effective
 	return a
-}
-
-// hashNext makes the hash of e that of a change which goes on from it, given as it is hashed.
-func (c *Chains) hashNext(e *chainEnd, change []byte) {
-	h := &c.checker.hasher
-	h.sum(append(h.begin(&e.hash), change...))
-	e.hash = *h.last()
 }
 
 // authorKeystroke is authorNext for the change that consists of op, made at time, in the text that f is about. It never becomes a Change.
 func (c *Chains) authorKeystroke(f *typingFrame, op *typedOp, time int64) causal.Span {
 	e := c.lookUpEnd()
 	h := &c.checker.hasher
-	buf, ops := f.appendHashed(h.begin(&e.hash), op, time-e.time)
+	buf, ops := f.appendHashed(h.begin(e.hash), op, time-e.time)
 	h.sum(buf)
-	e.hash = *h.last()
-	return c.goOn(e, op.size, time, wireSizeOf(len(f.slice), ops))
+	return c.goOn(e, h.last(), op.size, time, wireSizeOf(len(f.slice), ops))
 }

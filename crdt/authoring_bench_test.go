@@ -86,7 +86,7 @@ func newLive() *live {
 }
 
 // begins is how a transaction begins.
-type begins func(s *crdt.State, a causal.Actor, time int64) *crdt.Tx
+type begins func(s *crdt.State, a causal.Actor, time int64) crdt.Tx
 
 // commit commits patches as one change.
 func (l *live) commit(b *testing.B, begin begins, a crdt.Actor, time int64, patches []sessions.Patch) crdt.Accepted {

@@ -50,7 +50,7 @@ func TestAppendBatch(t *testing.T) {
 			}
 			d.clock = (d.clock + rapid.SampledFrom([]int64{0, 1, 1 << 41}).Draw(t, "time")) % MaxTime
 			tx := d.state.BeginQuietly(d.actor, d.clock)
-			doSomething(t, tx, 2)
+			doSomething(t, &tx, 2)
 			a, ev, ok, err := tx.Commit()
 			if err != nil {
 				t.Fatal(err)

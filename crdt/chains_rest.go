@@ -41,6 +41,7 @@ func (c *Chains) Rest(src Source) {
 		return
 	}
 	c.source = src
+	c.end = chainEnd{} // it holds a hash
 	out := make([]*infoChunk, 0, len(c.infos.chunks))
 	for chunks := c.infos.chunks; len(chunks) > 0; {
 		n, j := 0, 0

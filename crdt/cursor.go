@@ -93,7 +93,7 @@ func (v *ListView) Resolve(c Cursor) (int, error) { return v.resolve(c) }
 
 func (v *view) cursor(n, pos int, bias Bias) (Cursor, error) {
 	switch {
-	case v.s.tx != nil:
+	case v.s.writing:
 		return Cursor{}, fmt.Errorf("crdt: cursor in %s: during a transaction: %w", v.at, ErrTx)
 	case pos < 0 || pos > n:
 		return Cursor{}, fmt.Errorf("%w: cursor in %s at %d of %d", ErrRange, v.at, pos, n)

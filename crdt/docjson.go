@@ -156,7 +156,7 @@ func (v *PlaceView) Conflicts() []Conflict {
 func (s *State) conflict(v Value, k Kind, lv causal.LV) Conflict {
 	c := Conflict{Value: v, Kind: k, Dot: s.dot(lv)}
 	c.Actor = c.Dot.Actor
-	if s.tx != nil && lv >= s.pass.base {
+	if s.writing && lv >= s.pass.base {
 		c.Time = s.draft.time
 	} else {
 		c.Time = s.chains.ChangeAt(lv).Time

@@ -25,11 +25,10 @@ func (s *State) TakeChange(ch *Change, hash Hash) bool {
 	}
 	var span causal.Span
 	if e := c.lookUpEnd(); len(ch.Refs) == 0 && ch.Actor == e.name {
-		if ch.Seq != c.chains[e.actor].next || c.checker.hasher.hash(ch, &e.hash, e.time, nil) != hash {
+		if ch.Seq != c.chains[e.actor].next || c.checker.hasher.hash(ch, e.hash, e.time, nil) != hash {
 			return false
 		}
-		e.hash = hash
-		span = c.goOn(e, op.size, ch.Time, ch.wireSize())
+		span = c.goOn(e, &hash, op.size, ch.Time, ch.wireSize())
 	} else {
 		var ok bool
 		if span, ok = c.addNext(ch, &hash); !ok {
@@ -42,7 +41,7 @@ func (s *State) TakeChange(ch *Change, hash Hash) bool {
 
 // takes reports whether s is where a keystroke is mostly read and applied at once.
 func (s *State) takes() bool {
-	return s.spot.enc != nil && !s.chains.unhashed && s.tx == nil && s.applied.End() == s.chains.graph.Len()
+	return s.spot.enc != nil && !s.chains.unhashed && !s.writing && s.applied.End() == s.chains.graph.Len()
 }
 
 // playTaken applies op at the spot: a change that is span of the graph, the first op of which is seq of actor.
@@ -69,20 +68,20 @@ func (s *State) TakeKeystroke(batch []byte, verify Verify) bool {
 	if !k.read(e, c.chains[e.actor].next, sp.path[0].Key, batch) {
 		return false
 	}
+	h := &c.checker.hasher
+	h.pad(append(h.begin(e.hash), k.change...))
 	var op typedOp
 	if !sp.readOne(k.ops, k.len, &op) {
 		return false
 	}
-	h := &c.checker.hasher
-	h.sum(append(h.begin(&e.hash), k.change...))
+	h.finish()
 	own := &c.chains[e.actor]
 	if verify != nil && (len(k.sig) == 0 || !verify(e.name.Device, SigningBytes(*h.last()), k.sig)) {
 		return false
 	}
 	// Nothing below can fail.
-	e.hash = *h.last()
 	seq := own.next
-	s.playTaken(c.goOn(e, k.len, k.time, wireSizeOf(len(sp.path[0].Key), len(k.ops))), &e.name, seq, &op)
+	s.playTaken(c.goOn(e, h.last(), k.len, k.time, wireSizeOf(len(sp.path[0].Key), len(k.ops))), &e.name, seq, &op)
 	if len(k.sig) > 0 {
 		c.AddSignature(Signature{Dot: causal.Dot{Actor: e.name, Seq: own.next - 1}, Sig: [ed25519.SignatureSize]byte(k.sig)})
 	}

@@ -98,7 +98,7 @@ func TestTakeKeystroke(t *testing.T) {
 			}
 			w := writers[who]
 			tx := w.state.BeginQuietly(agent(who), rapid.Int64Range(1, 500).Draw(t, "time")+int64(i))
-			drawWrites(t)(tx)
+			drawWrites(t)(&tx)
 			a, _, ok, err := tx.Commit()
 			if !ok || err != nil {
 				continue
@@ -171,7 +171,7 @@ func TestTakeChange(t *testing.T) {
 			}
 			w := writers[who]
 			tx := w.state.BeginQuietly(agent(who), rapid.Int64Range(1, 500).Draw(t, "time")+int64(i))
-			drawWrites(t)(tx)
+			drawWrites(t)(&tx)
 			a, _, ok, err := tx.Commit()
 			if !ok || err != nil {
 				continue

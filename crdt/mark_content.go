@@ -72,7 +72,7 @@ func (s *State) Settle() {
 func (c *textContent) ends(s *State) []sequence.Anchor {
 	switch {
 	case !c.marks.stale:
-	case s.tx != nil:
+	case s.writing:
 		c.ops.Settle(s.graph) // nobody else may read now
 	default:
 		return c.ops.SettledEnds(s.graph)

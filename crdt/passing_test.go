@@ -25,7 +25,7 @@ func TestPassingChangesOfTwoAuthors(t *testing.T) {
 	commit := func(c *Chains, s *State, a Actor, f func(*Tx)) []byte {
 		t.Helper()
 		tx := s.Begin(a, 1)
-		f(tx)
+		f(&tx)
 		acc, _, _, err := tx.Commit()
 		if err != nil {
 			t.Fatal(err)

@@ -4,7 +4,7 @@ package crdt
 // lists and texts keep in order to go on merging is let go of. The next ops build again what they need. What s shows is
 // as before, and so is all that it will show. Its cost is that of what s holds, and during a transaction it does nothing.
 func (s *State) Rest() {
-	if s.tx == nil {
+	if !s.writing {
 		s.root.rest()
 	}
 }

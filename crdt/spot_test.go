@@ -122,11 +122,11 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 					}
 				}
 			}
-			write := func(d *device, tx *Tx) Accepted {
-				edit(tx)
+			write := func(d *device, tx Tx) Accepted {
+				edit(&tx)
 				switch {
 				case d == loud:
-					tx.play() // so it goes the long way
+					tx.s.play() // so it goes the long way
 				case !tx.s.draft.isTyping(tx.s):
 				case d == quiet:
 					keystrokes++
@@ -144,7 +144,7 @@ func TestQuietCommitsAreTheSame(t *testing.T) {
 			if rapid.Bool().Draw(t, "not yet") {
 				before := quiet.state.describe()
 				tx := quiet.state.BeginQuietly(quiet.actor, loud.clock)
-				edit(tx)
+				edit(&tx)
 				tx.Rollback()
 				if after := quiet.state.describe(); after != before {
 					t.Fatalf("given up, it left\n%s, before it was\n%s", after, before)

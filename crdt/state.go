@@ -31,7 +31,7 @@ type State struct {
 	op      Op
 	edits   []sequence.Edit // room for what an op does to a text
 	spot    spot
-	tx      *Tx // the transaction under way, if any
+	writing bool // a transaction is under way, with draft
 	draft   draft
 	told    Version // when what was applied last ended at toldAt
 	toldAt  causal.LV
@@ -72,8 +72,8 @@ func (s *State) Heads() []causal.LV { return s.applied.Heads() }
 
 // shownRoot returns the slices for reading, with all that a transaction under way has written.
 func (s *State) shownRoot() *mapContent {
-	if s.tx != nil {
-		s.tx.play()
+	if s.writing {
+		s.pass.s.play() // by way of the pass, so that for the compiler s, and with it who asks, need not outlive this
 	}
 	return s.root
 }
@@ -144,7 +144,7 @@ func (s *State) latest(lvs []causal.LV) causal.LV {
 
 // dot returns the dot of an applied op, or of one of the transaction under way.
 func (s *State) dot(lv causal.LV) causal.Dot {
-	if s.tx != nil && lv >= s.pass.base {
+	if s.writing && lv >= s.pass.base {
 		return causal.Dot{Actor: s.pass.actor, Seq: s.pass.first + causal.Seq(lv-s.pass.base)}
 	}
 	return s.graph.Dot(lv)

@@ -43,7 +43,7 @@ type fataler interface{ Fatalf(string, ...any) }
 func (d *device) update(t fataler, fn func(tx *Tx)) Accepted {
 	d.clock++
 	tx := d.state.Begin(d.actor, d.clock)
-	fn(tx)
+	fn(&tx)
 	a, ev, ok, err := tx.Commit()
 	if err != nil {
 		t.Fatalf("commit: %v", err)

@@ -38,7 +38,7 @@ func TestRandom(t *testing.T) {
 			case 1:
 				before := d.state.describe()
 				tx := d.state.Begin(d.actor, 5)
-				doSomething(t, tx, 6)
+				doSomething(t, &tx, 6)
 				tx.Rollback()
 				if after := d.state.describe(); after != before {
 					t.Fatalf("a rolled-back transaction left\n%s, before it was\n%s", after, before)
@@ -58,7 +58,7 @@ func TestRandom(t *testing.T) {
 				d.last = Event{}
 				version := d.state.Version()
 				tx := d.state.Begin(d.actor, d.clock)
-				doSomething(t, tx, 4)
+				doSomething(t, &tx, 4)
 				shown := d.state.JSON()
 				a, ev, ok, err := tx.Commit()
 				if err != nil {
@@ -112,7 +112,7 @@ func (d *device) writeInThePast(t *rapid.T) []Event {
 	author.Nonce[7] = byte(len(d.log))
 	author.Nonce[6] = 1
 	tx := past.Begin(author, rapid.Int64Range(0, 3).Draw(t, "time"))
-	doSomething(t, tx, 4)
+	doSomething(t, &tx, 4)
 	a, _, ok, err := tx.Commit()
 	if err != nil {
 		t.Fatalf("commit: %v", err)

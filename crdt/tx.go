@@ -22,6 +22,9 @@ var ErrTx = errors.New("crdt: the transaction is over")
 // program. It can be written again after an upgrade.
 var ErrOpaque = errors.New("crdt: slice holds operations this version does not know")
 
+// errUnderWay is the error of a Tx that was begun during another.
+var errUnderWay = errors.New("crdt: begin: a transaction is under way")
+
 // Tx is a change being authored. What it does shows in its State at once, so it reads its own
 // writes; Commit makes it a change, Rollback takes it back. Until then the State is not to be used
 // otherwise, nor its chains added to.
@@ -30,50 +33,46 @@ var ErrOpaque = errors.New("crdt: slice holds operations this version does not k
 // rolls back and returns the error.
 //
 // Edits of one text that go on where the one before stopped (typed characters, a key held down) become one op.
+//
+// A Tx is a handle: copies of it are the same transaction.
 type Tx struct {
-	s   *State // whose draft is this transaction's until it is done
-	err error
+	s *State // whose draft is this transaction's until it is done
+	n uint64 // of the draft's transactions, 0: it never began
 }
 
 // Begin starts a transaction of actor, whose clock shows time (unix ms). The actor's last change must be in
 // s; if not, or if a transaction is under way already, the transaction starts with an error.
-func (s *State) Begin(actor causal.Actor, time int64) *Tx {
+func (s *State) Begin(actor causal.Actor, time int64) Tx {
 	tx := s.begin(&actor, time)
-	if s.tx == tx {
+	if !tx.done() {
 		s.pass.trace = &s.trace
 	}
 	return tx
 }
 
 // BeginQuietly is Begin for those who do not ask what happened: the Event that Commit returns is zero.
-func (s *State) BeginQuietly(actor causal.Actor, time int64) *Tx { return s.begin(&actor, time) }
+func (s *State) BeginQuietly(actor causal.Actor, time int64) Tx { return s.begin(&actor, time) }
 
-func (s *State) begin(actor *causal.Actor, time int64) *Tx {
+func (s *State) begin(actor *causal.Actor, time int64) Tx {
 	d, ps := &s.draft, &s.pass
-	tx := d.newTx(s)
-	if s.tx != nil {
-		tx.err = errors.New("crdt: begin: a transaction is under way")
-		return tx
+	if s.writing {
+		return Tx{s: s}
 	}
-	s.tx = tx
+	s.writing = true
+	d.n++
+	if d.err != nil {
+		d.err = nil
+	}
 	ps.base = s.graph.Len()
-	if s.graph.Forked() && len(s.graph.Branches(*actor)) > 1 {
-		tx.err = ErrForked
-	}
 	if d.alone = d.goesOn(s, actor); d.alone {
 		ps.first = d.next
 	} else {
-		last := s.graph.Last(*actor)
-		ps.first = last + 1
-		if lv, ok := s.graph.LV(causal.Dot{Actor: *actor, Seq: last}); ok && !s.graph.Contains(s.Heads(), lv) {
-			tx.err = fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), *actor)
-		}
+		d.err = d.goElsewhere(s, actor)
 	}
 	if time < 0 || time > MaxTime {
-		tx.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
+		d.err = fmt.Errorf("crdt: begin: time %d is not between 0 and %d ms", time, int64(MaxTime))
 	}
 	d.time = time
-	ps.actor = *actor
 	if !ps.history.Complete() {
 		ps.history = causal.History{}
 	}
@@ -81,14 +80,22 @@ func (s *State) begin(actor *causal.Actor, time int64) *Tx {
 	if ps.trace != nil {
 		ps.trace = nil
 	}
-	return tx
+	return Tx{s, d.n}
 }
 
 // done reports whether the transaction has ended, or never began.
-func (tx *Tx) done() bool { return tx.s.tx != tx }
+func (tx *Tx) done() bool { return !tx.s.writing || tx.n != tx.s.draft.n }
 
 // Err returns the error that sticks, nil if there is none.
-func (tx *Tx) Err() error { return tx.err }
+func (tx *Tx) Err() error {
+	switch {
+	case tx.n == 0:
+		return errUnderWay
+	case tx.n != tx.s.draft.n:
+		return ErrTx
+	}
+	return tx.s.draft.err
+}
 
 // State returns the state the transaction works on, for reading.
 func (tx *Tx) State() *State { return tx.s }
@@ -106,14 +113,15 @@ func (tx *Tx) Rollback() {
 
 // finish ends the transaction.
 func (tx *Tx) finish() {
-	tx.s.tx = nil
-	tx.s.draft.reset()
-	if tx.s.pass.trace != nil {
-		tx.s.trace = trace{}
+	s := tx.s
+	s.writing = false
+	s.draft.reset()
+	if s.pass.trace != nil {
+		s.trace = trace{}
 	}
-	tx.s.Settle()
-	if tx.err == nil {
-		tx.err = ErrTx
+	s.Settle()
+	if s.draft.err == nil {
+		s.draft.err = ErrTx
 	}
 }
 
@@ -123,8 +131,8 @@ func (tx *Tx) finish() {
 func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	s := tx.s
 	d := &s.draft
-	if tx.done() || tx.err != nil || len(d.ops)+len(d.put) == 0 {
-		err = tx.err
+	if tx.over() || len(d.ops)+len(d.put) == 0 {
+		err = tx.Err()
 		tx.Rollback()
 		return Accepted{}, Event{}, false, err
 	}
@@ -146,7 +154,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 	}
 	d.write(s.spot.path)
 	if t != nil && d.played > 0 {
-		tx.play() // it may turn out that t cannot tell what that does
+		tx.s.play() // it may turn out that t cannot tell what that does
 	}
 	inOrder := tx.group()
 	var version Version
@@ -179,7 +187,7 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 		return a, s.Apply(a), true, nil
 	}
 	s.pass.journaled = false
-	tx.play()
+	tx.s.play()
 	if d.alone && len(change.Refs) == 0 {
 		a = s.chains.authorNext(change)
 	} else {
@@ -198,12 +206,12 @@ func (tx *Tx) Commit() (a Accepted, ev Event, ok bool, err error) {
 }
 
 // over reports whether the transaction has ended or failed: if so nothing more is to be done.
-func (tx *Tx) over() bool { return tx.err != nil }
+func (tx *Tx) over() bool { return tx.n != tx.s.draft.n || tx.s.draft.err != nil }
 
 // fail makes err stick unless there is one already.
 func (tx *Tx) fail(err error) {
-	if tx.err == nil {
-		tx.err = err
+	if !tx.over() {
+		tx.s.draft.err = err
 	}
 }
 

@@ -31,10 +31,10 @@ func TestCommitTo(t *testing.T) {
 					begin = (*crdt.State).Begin
 				}
 				tx := begin(at.state, actor, time)
-				write(tx)
+				write(&tx)
 				span, ok, err := tx.CommitTo(direct)
 				twin := begin(by.state, actor, time)
-				write(twin)
+				write(&twin)
 				a, _, okToo, errToo := twin.Commit()
 				if ok != okToo || fmt.Sprint(err) != fmt.Sprint(errToo) || span != a.Span {
 					t.Fatalf("CommitTo: %v, %t, %v; Commit: %v, %t, %v", span, ok, err, a.Span, okToo, errToo)

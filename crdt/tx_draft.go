@@ -15,6 +15,8 @@ import (
 // those of a transaction that comes to nothing cost nothing, and what is played at Commit, when nothing
 // can fail any more, need not be journaled.
 type draft struct {
+	n       uint64 // how many there were
+	err     error  // that sticks; ErrTx once the transaction is over
 	time    int64
 	ops     []*Op // as written, but for those put off, which come after
 	played  int   // of ops: the State shows these
@@ -28,11 +30,10 @@ type draft struct {
 	textLen int     // length of the text at the spot with them
 
 	room changeRoom // changes
-	txs  []Tx       // to give out
-	// Who committed the last change, where it ends, and the number of their next op.
-	author causal.Actor
-	end    causal.LV
-	next   causal.Seq
+	// Where the last change ends that the pass's actor committed, -1 if another transaction began since that did not go on from
+	// it, and the number of their next op.
+	end  causal.LV
+	next causal.Seq
 	// alone: this change goes on from that one, and neither the State nor its graph holds anything since.
 	alone bool
 	// row is the typing to which that change was committed, nil if it was not, and rowText the text at the spot then: all that row is
@@ -53,28 +54,30 @@ const maxRoom = 1 << 10
 
 // wrote takes notice of a change that was committed.
 func (d *draft) wrote(a *Accepted) {
-	if !d.alone {
-		d.author = a.Actor
-	}
 	d.row = nil
 	d.end, d.next = a.Span.End, a.Seq+causal.Seq(a.Span.Len())
 }
 
-// goesOn reports whether a change of actor is alone.
+// goesOn reports whether a change of actor is alone. If so the pass's actor is that one already.
 func (d *draft) goesOn(s *State, actor *causal.Actor) bool {
 	heads := s.applied.Heads()
-	return len(heads) == 1 && heads[0] == d.end-1 && s.graph.Len() == d.end && d.author == *actor
+	return len(heads) == 1 && heads[0] == d.end-1 && s.graph.Len() == d.end && s.pass.actor.Nonce == actor.Nonce && s.pass.actor.Device == actor.Device
 }
 
-// newTx returns a Tx. They are small and many, so they are made several at a time.
-func (d *draft) newTx(s *State) *Tx {
-	if len(d.txs) == 0 {
-		d.txs = make([]Tx, 32)
+// goElsewhere begins a change of actor that is not alone.
+func (d *draft) goElsewhere(s *State, actor *causal.Actor) error {
+	ps := &s.pass
+	d.end = -1
+	ps.actor = *actor
+	last := s.graph.Last(*actor)
+	ps.first = last + 1
+	if lv, ok := s.graph.LV(causal.Dot{Actor: *actor, Seq: last}); ok && !s.graph.Contains(s.Heads(), lv) {
+		return fmt.Errorf("crdt: begin at %v: %s has written beyond it", s.Version(), *actor)
 	}
-	tx := &d.txs[0]
-	d.txs = d.txs[1:]
-	tx.s = s
-	return tx
+	if s.graph.Forked() && len(s.graph.Branches(*actor)) > 1 {
+		return ErrForked
+	}
+	return nil
 }
 
 // reset forgets the change.
@@ -165,9 +168,9 @@ func (c *Change) isShort() bool {
 
 // do applies an op and returns its first local version.
 func (tx *Tx) do(op *Op) causal.LV {
-	tx.play()
+	tx.s.play()
 	tx.s.draft.add(op)
-	return tx.playNext()
+	return tx.s.playNext()
 }
 
 // doLater is do for those who need not know. The op is put off: if it is the last of its transaction, and of most it is
@@ -177,7 +180,7 @@ func (tx *Tx) doLater(op *Op) {
 		tx.do(op) // what it does is looked at
 		return
 	}
-	tx.play()
+	tx.s.play()
 	tx.s.spot.leave(op)
 	tx.s.draft.add(op)
 }
@@ -202,11 +205,11 @@ func (d *draft) share(path Path) Path {
 }
 
 // play applies the ops that were put off.
-func (tx *Tx) play() {
-	d := &tx.s.draft
-	d.write(tx.s.spot.path)
+func (s *State) play() {
+	d := &s.draft
+	d.write(s.spot.path)
 	for d.played < len(d.ops) {
-		tx.playNext()
+		s.playNext()
 	}
 }
 
@@ -220,8 +223,8 @@ func (d *draft) write(path Path) {
 }
 
 // playNext applies the next op and returns its first local version.
-func (tx *Tx) playNext() causal.LV {
-	d, ps := &tx.s.draft, &tx.s.pass
+func (s *State) playNext() causal.LV {
+	d, ps := &s.draft, &s.pass
 	op := d.ops[d.played]
 	ps.lv = ps.base + causal.LV(d.shown)
 	if ps.trace != nil {

@@ -51,7 +51,7 @@ func (sign Sign) change(d causal.Dot, h Hash) Signature {
 func (tx *Tx) isKeystroke() bool {
 	s := tx.s
 	d := &s.draft
-	if tx.done() || tx.err != nil || len(d.put) != 1 || len(d.ops) > 0 || !d.alone || s.pass.trace != nil {
+	if tx.over() || len(d.put) != 1 || len(d.ops) > 0 || !d.alone || s.pass.trace != nil {
 		return false
 	}
 	op := &d.put[0]
@@ -101,14 +101,15 @@ func (c *Chains) appendKeystroke(buf []byte, f *typingFrame, op *typedOp, time i
 	buf = append(buf, mpFixArr|3, 0, 1, mpBin8, 0)
 	from := len(buf)
 	buf, ops := f.appendHashed(buf, op, time-e.time)
-	c.hashNext(e, buf[from:])
+	h := &c.checker.hasher
+	h.sum(append(h.begin(e.hash), buf[from:]...))
 	buf = endBin(buf, from)
-	span := c.goOn(e, op.size, time, wireSizeOf(len(f.slice), ops))
+	span := c.goOn(e, h.last(), op.size, time, wireSizeOf(len(f.slice), ops))
 	if sign == nil {
 		return append(buf, mpFixArr), span
 	}
 	last := causal.Dot{Actor: e.name, Seq: next + causal.Seq(op.size) - 1}
-	sig := sign.change(last, e.hash)
+	sig := sign.change(last, *e.hash)
 	c.AddSignature(sig)
 	buf = appendUint(append(buf, mpFixArr|3, 0), uint64(last.Seq))
 	return appendBin(buf, sig.Sig[:]), span

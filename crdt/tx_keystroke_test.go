@@ -20,7 +20,7 @@ func TestCommitEncoded(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "commits") {
 			if rapid.IntRange(0, 5).Draw(t, "other") == 0 {
 				tx := other.state.BeginQuietly(agent(1), rapid.Int64Range(1, 50).Draw(t, "time"))
-				drawWrites(t)(tx)
+				drawWrites(t)(&tx)
 				if batch, _, ok, err := tx.CommitEncoded(nil, nil); ok && err == nil {
 					for _, l := range []*live{at, by} {
 						if err := l.takeEncoded(batch, nil); err != nil {
@@ -44,10 +44,10 @@ func TestCommitEncoded(t *testing.T) {
 			}
 			start := []byte("before")
 			tx := begin(at.state, agent(0), time)
-			write(tx)
+			write(&tx)
 			got, span, ok, err := tx.CommitEncoded(start, sign)
 			twin := begin(by.state, agent(0), time)
-			write(twin)
+			write(&twin)
 			a, _, okToo, errToo := twin.Commit()
 			if ok != okToo || fmt.Sprint(err) != fmt.Sprint(errToo) || span != a.Span {
 				t.Fatalf("CommitEncoded: %v, %t, %v; Commit: %v, %t, %v", span, ok, err, a.Span, okToo, errToo)

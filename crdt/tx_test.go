@@ -92,7 +92,7 @@ func TestTxErrorSticks(t *testing.T) {
 		before := d.state.describe()
 		tx := d.state.Begin(d.actor, 9)
 		tx.Map("good").Put("k", 1)
-		c.do(tx)
+		c.do(&tx)
 		sticks := tx.Err()
 		if sticks != nil {
 			tx.Map("more").Put("k", 1)
@@ -150,8 +150,26 @@ func TestTxEnds(t *testing.T) {
 		t.Errorf("a second commit: %v", err)
 	}
 	wantJSON(t, `{"c":1}`, d)
+	third := d.state.Begin(d.actor, 1)
+	for name, over := range map[string]*Tx{"the first": &tx, "the second, which never began": &second} {
+		over.Counter("c").Add(1000)
+		over.Rollback()
+		if _, _, ok, err := over.Commit(); ok || err == nil || over.Err() != err {
+			t.Errorf("%s transaction committed during the third: %v, %v", name, ok, err)
+		}
+	}
+	copied := third
+	copied.Counter("c").Add(2)
+	if a, ev, ok, err = third.Commit(); err != nil || !ok {
+		t.Fatalf("commit of a transaction that was written to by a copy of its handle: %v", err)
+	}
+	d.committed(a, ev)
+	if _, _, ok, err := copied.Commit(); ok || !errors.Is(err, ErrTx) {
+		t.Errorf("commit by a copy of the handle: %v", err)
+	}
+	wantJSON(t, `{"c":3}`, d)
 	empty := d.state.Begin(d.actor, 1)
-	if _, _, ok, err := empty.Commit(); ok || err != nil || d.Chains.Len() != 1 {
+	if _, _, ok, err := empty.Commit(); ok || err != nil || d.Chains.Len() != 2 {
 		t.Errorf("an empty transaction: %v, %v", ok, err)
 	}
 	for _, time := range []int64{-1, MaxTime + 1} {
@@ -295,7 +313,7 @@ func TestTxPath(t *testing.T) {
 func TestBeginQuietly(t *testing.T) {
 	loud, quiet := newDevice(0), newDevice(0)
 	for _, slices := range [][]string{{"a"}, {"b", "a"}} { // in order, and not
-		write := func(tx *Tx) (Accepted, Event) {
+		write := func(tx Tx) (Accepted, Event) {
 			for _, s := range slices {
 				tx.Text(s).Append("x")
 			}

@@ -11,7 +11,7 @@ import (
 func (d *device) undoing(t fataler, fill func(tx *Tx) func(Dot, error)) Accepted {
 	d.clock++
 	tx := d.state.Begin(d.actor, d.clock)
-	ended := fill(tx)
+	ended := fill(&tx)
 	a, ev, ok, err := tx.Commit()
 	if err != nil {
 		ended(Dot{}, err)
@@ -346,7 +346,7 @@ func TestUndoErrors(t *testing.T) {
 	var stack UndoStack
 	undone := func(dot Dot) error {
 		tx := a.state.Begin(a.actor, 4000)
-		ended := stack.UndoChange(tx, a, dot)
+		ended := stack.UndoChange(&tx, a, dot)
 		acc, ev, ok, err := tx.Commit()
 		ended(acc2dot(acc), err)
 		if ok {

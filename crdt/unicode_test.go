@@ -111,7 +111,7 @@ func (m *textModel) transact(d *device) {
 	tx := d.state.Begin(d.actor, d.clock)
 	var refused *refusal
 	for range 1 + m.byte()%4 {
-		if refused = m.edit(tx); refused != nil {
+		if refused = m.edit(&tx); refused != nil {
 			break
 		}
 		m.check(&tx.Text("t").TextView)

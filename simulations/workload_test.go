@@ -166,7 +166,7 @@ func (h *history) do(t *testing.T, actor crdt.Actor, at int64, line string) {
 		t.Fatal(err)
 	}
 	tx := h.state.Begin(actor, at)
-	if err := op.do(tx); err != nil {
+	if err := op.do(&tx); err != nil {
 		t.Fatal(err)
 	}
 	a, _, ok, err := tx.Commit()

@@ -52,9 +52,11 @@ func (h *history) authorEach(w *stopwatch) error {
 	state := crdt.NewState(chains)
 	var encoded []byte
 	block := new(crdt.Batch)
+	at := int32(0) // of the splices
 	for i, st := range h.steps {
 		tx := state.BeginQuietly(actor, st.when)
-		writePatches(tx, h.Txns[st.txn])
+		writePatches(&tx, h.splices[at:st.splices])
+		at = st.splices
 		if _, _, err := tx.CommitTo(block); err != nil {
 			return err
 		}

@@ -29,27 +29,30 @@ const (
 	friendsSession = "friendsforever"
 )
 
-// step is a transaction as its author carries it out.
+// step is a transaction as its author carries it out. There are as many as edits, and measurements go through them.
 type step struct {
-	txn  int // its index in the session
-	when int64
+	when    int64
+	txn     int32 // its index in the session
+	splices int32 // where its patches end among the splices of a sequential session
 }
 
 // authorHistory carries out s.
 func authorHistory(ctx context.Context, s *session) (*history, error) {
 	s = s.packed()
 	h := &history{session: s, engine: newEngine(s)}
+	splices := 0
 	for i, t := range s.Txns {
 		if i%1024 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		splices += len(t.Patches)
 		a, ok, err := h.engine.add(t)
 		if err != nil {
 			return nil, fmt.Errorf("transaction %d: %w", i, err)
 		}
 		if ok {
 			h.log = append(h.log, a)
-			h.steps = append(h.steps, step{txn: i, when: a.Time})
+			h.steps = append(h.steps, step{when: a.Time, txn: int32(i), splices: int32(splices)})
 		}
 	}
 	if err := checkText(h.engine.text(), s.End); err != nil {

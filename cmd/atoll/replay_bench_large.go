@@ -82,7 +82,7 @@ func (h *largeHistory) edit(w *stopwatch) error {
 	w.start()
 	for _, p := range patches {
 		tx := r.state.BeginQuietly(crdt.Actor{Nonce: agentNonce(0)}, 0)
-		writePatches(tx, transaction{Patches: []patch{p}})
+		writePatches(&tx, []patch{p})
 		if _, _, _, err := tx.Commit(); err != nil {
 			return err
 		}

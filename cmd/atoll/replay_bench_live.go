@@ -138,7 +138,7 @@ func (h *history) live(plan []turn, encode bool, w *stopwatch) error {
 		}
 		st := h.steps[t.step]
 		tx := r.state.BeginQuietly(h.engine.actor(t.agent), st.when)
-		writePatches(tx, h.Txns[st.txn])
+		writePatches(&tx, h.Txns[st.txn].Patches)
 		var err error
 		if encode {
 			encoded[t.step], _, _, err = tx.CommitEncoded(nil, nil)

@@ -99,16 +99,16 @@ func (e *engine) parents(t transaction) ([]causal.LV, error) {
 // commit writes t at the state's own version.
 func (e *engine) commit(t transaction, when int64) (crdt.Accepted, bool, error) {
 	tx := e.state.Begin(e.actor(t.Agent), when)
-	writePatches(tx, t)
+	writePatches(&tx, t.Patches)
 	a, _, ok, err := tx.Commit()
 	return a, ok, err
 }
 
-// writePatches writes t's patches into the session's text.
-func writePatches(tx *crdt.Tx, t transaction) {
+// writePatches writes patches into the session's text.
+func writePatches(tx *crdt.Tx, patches []patch) {
 	text := tx.Text(sessionSlice)
-	for i := range t.Patches {
-		t.Patches[i].write(text)
+	for i := range patches {
+		patches[i].write(text)
 	}
 }
 

@@ -115,7 +115,7 @@ func (n *localNode) authorSequential(ctx context.Context, s *session, p *progres
 				_, err := n.store.Update(ctx, func(tx *crdt.Tx) error {
 					t := s.Txns[next]
 					next++
-					writePatches(tx, t)
+					writePatches(tx, t.Patches)
 					return tx.Err()
 				})
 				if err != nil {

@@ -80,7 +80,7 @@ func (e *engine) context(changes []*crdt.Change) []crdt.Anchor {
 // author makes a change on e, nil if do made no op.
 func (e *engine) author(by causal.Actor, time int64, do func(*crdt.Tx)) (*crdt.Change, error) {
 	tx := e.state.Begin(by, time)
-	do(tx)
+	do(&tx)
 	a, _, ok, err := tx.Commit()
 	if err != nil || !ok {
 		return nil, err

@@ -41,7 +41,7 @@ func (e *engine) hear(c *told) error {
 // tell authors a change on e, and returns it as it is sent; nil if do made no op.
 func (e *engine) tell(by causal.Actor, time int64, do func(*crdt.Tx)) (*told, error) {
 	tx := e.state.Begin(by, time)
-	do(tx)
+	do(&tx)
 	a, _, ok, err := tx.Commit()
 	if err != nil || !ok {
 		return nil, err

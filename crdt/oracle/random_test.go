@@ -121,8 +121,8 @@ func (w *world) clockAt() int64 {
 // commit authors a change by a transaction on replica n.
 func (w *world) commit(n int) {
 	tx := w.replicas[n].state.Begin(actor(n), w.clockAt())
-	(&writer{t: w.t, tx: tx}).write()
-	if change, ok := w.end(tx, w.knows[n]); ok {
+	(&writer{t: w.t, tx: &tx}).write()
+	if change, ok := w.end(&tx, w.knows[n]); ok {
 		w.seen["committed"]++
 		w.add(n, actor(n), w.knows[n], change)
 	}
@@ -190,8 +190,8 @@ func (w *world) older(n int) {
 	w.must(err)
 	w.compare("at an older version", s, known)
 	tx := s.Begin(actor(w.writers), w.clockAt())
-	(&writer{t: w.t, tx: tx}).write()
-	change, ok := w.end(tx, known)
+	(&writer{t: w.t, tx: &tx}).write()
+	change, ok := w.end(&tx, known)
 	if !ok {
 		return
 	}
@@ -231,7 +231,7 @@ func (w *world) rollback(n int) {
 	s := w.replicas[n].state
 	before := s.Digest()
 	tx := s.Begin(actor(n), w.clockAt())
-	(&writer{t: w.t, tx: tx}).write()
+	(&writer{t: w.t, tx: &tx}).write()
 	tx.Rollback()
 	if s.Digest() != before {
 		w.t.Fatalf("replica %d has another digest after a transaction that was taken back\n%s", n, w)

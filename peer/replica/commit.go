@@ -166,7 +166,7 @@ func commit(s *crdt.State, actor causal.Actor, now int64, fn func(*crdt.Tx) erro
 			tx.Rollback()
 		}
 	}()
-	if err := fn(tx); err != nil {
+	if err := fn(&tx); err != nil {
 		return crdt.Accepted{}, crdt.Event{}, err
 	}
 	open = false // Commit ends the transaction, well or badly

@@ -93,7 +93,7 @@ func (c *copyOf) write(n int, fn func(*crdt.Tx)) ([]byte, error) {
 	key := Key(n)
 	c.before = c.chains.Graph().Len()
 	tx := c.state.Begin(causal.Actor{Device: DeviceOf(key), Nonce: [8]byte{byte(n)}}, int64(1_000_000+n))
-	fn(tx)
+	fn(&tx)
 	a, _, _, err := tx.Commit()
 	if err != nil {
 		return nil, err
