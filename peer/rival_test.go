@@ -184,9 +184,7 @@ func TestReadOnlyToldOfAnotherBranch(t *testing.T) {
 	if got := show(t, r.s); got != `{"visits":101}` {
 		t.Errorf("shows %s", got)
 	}
-	if p := r.s.Status().Problem; !strings.Contains(p, "nothing is sent") {
-		t.Errorf("problem %q", p)
-	}
+	eventually(t, "it says that it sends nothing", func() bool { return strings.Contains(r.s.Status().Problem, "nothing is sent") })
 	r.again(t, `{"m":{"meanwhile":1},"visits":111}`, 0, 3)
 }
 
