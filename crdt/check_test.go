@@ -52,6 +52,38 @@ func TestRealSignatures(t *testing.T) {
 	wantIs(t, err, ErrSignature)
 }
 
+// Room for a batch much larger than most is let go of once it is taken in; what small ones take is used again.
+func TestCheckLetsGoOfRoom(t *testing.T) {
+	h := newHolder()
+	for i := range 3 * keptLinks {
+		h.commit(actorOf(i%(2*fewActors)), int64(1000+i))
+	}
+	c := NewChains(fixtureStore)
+	take := func(log []Accepted) {
+		t.Helper()
+		k, err := c.Check(h.BatchOf(log), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Add(k)
+	}
+	few := 2 * fewActors
+	take(h.log[:few])
+	k := &c.checker
+	if n := cap(k.links); n == 0 || n > keptLinks || cap(k.actors) == 0 || len(k.actors) > 0 {
+		t.Errorf("after a batch of %d changes there is room for %d links and %d actors", few, n, cap(k.actors))
+	}
+	take(h.log[few:])
+	if n := cap(k.links); n > keptLinks || cap(k.actors)+cap(k.anchors)+len(k.index)+cap(k.out.parents)+cap(k.out.links)+cap(k.out.sigs)+cap(k.overlay.runs) > 0 {
+		t.Errorf("after a batch of %d changes there is room for %d links, %d actors, %d anchors", len(h.log)-few, n, cap(k.actors), cap(k.anchors))
+	}
+	last := h.commit(actorOf(0), 1<<20)
+	take([]Accepted{last})
+	if h.Digest() != c.Digest() {
+		t.Error("the chains differ")
+	}
+}
+
 func TestVerifyAlone(t *testing.T) {
 	_, b := exchange(t)
 	if err := VerifyAlone(fixtureStore, b, quickVerify); err != nil {

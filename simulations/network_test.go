@@ -170,6 +170,44 @@ func TestGossip(t *testing.T) {
 	}
 }
 
+// In a large network offers of what the other has are not carried, and count as if they were.
+func TestOffersInVain(t *testing.T) {
+	const devices, ops = maxSmall + 4, 10
+	run := func(bandwidth int) (s *Sim, carried int) {
+		s, err := New(&Scenario{Seed: 1, For: time.Hour, Devices: []Group{{Name: "d", Count: devices}},
+			Network: Network{GossipAbove: -1, Link: Link{Bandwidth: bandwidth}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.forUntil(time.Minute, nil)
+		s.trace.write = func(line string) {
+			if strings.Contains(line, " -> ") && strings.Contains(line, ": offers ") {
+				carried++
+			}
+		}
+		for i := range ops {
+			s.devices[i].input(input{op: func(tx *crdt.Tx) error { tx.Counter("n").Add(1); return nil }, done: func(error) {}})
+			s.forUntil(s.now+time.Second, nil)
+		}
+		s.forUntil(s.now+time.Minute, nil)
+		return s, carried
+	}
+	// Where a link has a bandwidth all are carried; with this one they take no time.
+	s, carried := run(0)
+	all, carriedAll := run(1 << 50)
+	if carried < ops*(devices-1) || 2*carried > carriedAll {
+		t.Errorf("%d offers were carried of %d, of %d changes to %d devices", carried, carriedAll, ops, devices)
+	}
+	if s.messages != all.messages || s.bytes != all.bytes || s.applied != ops*(devices-1) || all.applied != s.applied {
+		t.Errorf("%d messages of %d bytes and %d changes taken in; %d of %d and %d if all are carried", s.messages, s.bytes, s.applied, all.messages, all.bytes, all.applied)
+	}
+	for i, d := range s.devices {
+		if e := all.devices[i]; d.sent != e.sent || d.received != e.received {
+			t.Errorf("%s sent %d bytes and received %d; %d and %d if all are carried", d.name, d.sent, d.received, e.sent, e.received)
+		}
+	}
+}
+
 // A write that the power cut ended is not taken for durable because the next one, after the restart, is under way.
 func TestWriteOfAnEarlierLife(t *testing.T) {
 	s, err := New(&Scenario{Seed: 1, For: time.Hour, Devices: []Group{{Name: "a", Disk: Disk{Fsync: 5 * time.Second}}}})
