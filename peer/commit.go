@@ -177,11 +177,7 @@ func (s *Store) flush() error {
 		}
 		s.stirred = s.stirred || len(rd.Events) > 0 || len(rd.Records) > 0
 		if rd.Err != nil {
-			// Own writes may still work. What could not be read is not sent; a later tick tries again.
-			if s.unreadable == nil {
-				s.node.log.Error("the log cannot be read", logStore, s.Name(), logError, rd.Err)
-			}
-			s.unreadable, s.unsent = rd.Err, true
+			s.noteUnreadable(rd.Err)
 			break
 		}
 	}
@@ -189,6 +185,29 @@ func (s *Store) flush() error {
 		s.wake()
 	}
 	return nil
+}
+
+// noteUnreadable notes that the log cannot be read for a peer. Own writes may still work. What could not be read is not sent; a later tick tries
+// again. s.mu is held.
+func (s *Store) noteUnreadable(err error) {
+	if s.unreadable == nil {
+		s.node.log.Error("the log cannot be read", logStore, s.Name(), logError, err)
+	}
+	s.unreadable, s.unsent, s.reread = err, true, time.Now()
+}
+
+// rereadInterval is how often it is tried to read once more what could not be read for a peer.
+const rereadInterval = 10 * time.Second
+
+// readAgain finds out whether what could not be read for a peer can be read by now. s.mu is held.
+func (s *Store) readAgain() {
+	if s.unreadable == nil || time.Since(s.reread) < rereadInterval {
+		return
+	}
+	s.reread = time.Now()
+	if s.unreadable = s.rep.Reread(); s.unreadable == nil {
+		s.node.log.Info("the log can be read again", logStore, s.Name())
+	}
 }
 
 // send queues messages for the peers they are for. s.mu is held.
@@ -334,11 +353,15 @@ func (s *Store) revive() {
 	// What this sends needs no write: nothing of it can fail again for the same reason.
 	for rep.HasReady() {
 		rd := rep.Ready()
-		if rd.Err != nil || len(rd.Blocks) > 0 {
+		if len(rd.Blocks) > 0 {
 			break
 		}
 		rep.Advance()
 		s.send(rd.Messages)
+		if rd.Err != nil {
+			s.noteUnreadable(rd.Err)
+			break
+		}
 	}
 }
 

@@ -20,15 +20,26 @@ import (
 	"github.com/atollsync/atoll/storage"
 )
 
-// faultyStore is a datastore whose writes fail while broken is set.
+// faultyStore is a datastore that fails as it is told to.
 type faultyStore struct {
 	datastore.Batching
-	broken atomic.Bool // nothing can be written
-	frozen atomic.Bool // and what was written cannot be synced
-	syncs  atomic.Int64
+	broken  atomic.Bool // nothing can be written
+	frozen  atomic.Bool // and what was written cannot be synced
+	damaged atomic.Bool // what was written cannot be got
+	syncs   atomic.Int64
 }
 
-var errDisk = errors.New("no space left on device")
+var (
+	errDisk = errors.New("no space left on device")
+	errRead = errors.New("input/output error")
+)
+
+func (f *faultyStore) Get(ctx context.Context, k datastore.Key) ([]byte, error) {
+	if f.damaged.Load() {
+		return nil, errRead
+	}
+	return f.Batching.Get(ctx, k)
+}
 
 func (f *faultyStore) Put(ctx context.Context, k datastore.Key, v []byte) error {
 	if f.broken.Load() {

@@ -41,9 +41,10 @@ type Store struct {
 	actor crdt.Actor       // that Update writes as
 	rep   *replica.Replica // nil if not even the log can be read
 	fault error            // why s is read-only or closed
-	// unreadable is what reading the log for a peer last failed with.
+	// unreadable is what reading the log for a peer, or to build the replica, last failed with, until all that failed then can be read.
 	unreadable error
 	unsent     bool      // for that reason a message could not be made at the last tick or since
+	reread     time.Time // when it was last tried to read for a peer, or once more
 	revived    time.Time // when reading the log again was last tried
 	told       int64     // the last time that the replica was told
 	toldAt     time.Time // up to when it was told what has passed

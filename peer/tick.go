@@ -82,6 +82,7 @@ func (s *Store) tick(ctx context.Context) {
 	// What fails is reported by the store.
 	_ = s.do(ctx, func(r *replica.Replica) error {
 		s.unsent = false
+		s.readAgain()
 		passed := time.Since(s.toldAt).Truncate(time.Millisecond)
 		s.told, s.toldAt = max(s.node.now(), s.told+passed.Milliseconds()), s.toldAt.Add(passed)
 		r.Tick(s.told)
@@ -130,7 +131,11 @@ func (s *Store) dueAt() (time.Time, bool) {
 	}
 	next := s.rep.NextTick()
 	at := s.toldAt.Add(time.Duration(next) * time.Millisecond)
-	if retry := time.Now().Add(reviveInterval); s.unsent && (next < 0 || at.After(retry)) {
+	retry := time.Now().Add(reviveInterval)
+	if !s.unsent {
+		retry = s.reread.Add(rereadInterval)
+	}
+	if s.unreadable != nil && (next < 0 || at.After(retry)) {
 		return retry, true
 	}
 	return at, next >= 0

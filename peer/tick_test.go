@@ -23,6 +23,7 @@ type wire struct {
 	t      *testing.T
 	began  time.Time
 	nets   [2]*network
+	disks  [2]*faultyStore
 	stores [2]*Store
 	links  [2]*link
 	clocks [2]clock
@@ -69,7 +70,8 @@ func inWire(t *testing.T, always bool, f func(t *testing.T, w *wire)) {
 		var ticket Ticket
 		for i := range w.nets {
 			seed := [ed25519.SeedSize]byte{byte(i)} // which device is the smaller one makes a difference
-			db, err := storage.New(storage.MemoryDatastore(), storage.Config{Key: ed25519.NewKeyFromSeed(seed[:])})
+			w.disks[i] = &faultyStore{Batching: storage.MemoryDatastore()}
+			db, err := storage.New(w.disks[i], storage.Config{Key: ed25519.NewKeyFromSeed(seed[:])})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -67,7 +67,7 @@ type Ready struct {
 	// Blamed are offences of peers that no single message shows: to be counted like the *RefusedErrors of Step.
 	Blamed []*RefusedError
 	// Err says why the log could not be read: a fault of this device's storage. Some
-	// messages are then missing, nothing else.
+	// messages are then missing, nothing else. Reread tells when that is over.
 	Err error
 }
 
@@ -207,6 +207,7 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	}
 	b, rest, err := r.chains.Cut(&r.source, missing, crdt.TargetBatchBytes, crdt.TargetBatchChanges)
 	if err != nil {
+		r.noteUnread(missing)
 		return cutting{}, fmt.Errorf("replica: cut a batch: %w", err)
 	}
 	if b == nil {
@@ -224,3 +225,30 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 
 // maxCuts is how many batches are remembered while a Ready is put together.
 const maxCuts = 8
+
+// maxUnread is of how many batches it is remembered that they could not be cut.
+const maxUnread = 16
+
+// noteUnread notes that no batch of missing could be cut, since the log cannot be read.
+func (r *Replica) noteUnread(missing []causal.Span) {
+	if slices.ContainsFunc(r.unread, func(u []causal.Span) bool { return slices.Equal(u, missing) }) {
+		return
+	}
+	if len(r.unread) == maxUnread {
+		r.unread = slices.Delete(r.unread, 0, 1)
+	}
+	r.unread = append(r.unread, slices.Clone(missing))
+}
+
+// Reread reads once more what the log could not be read of for a peer (see Ready.Err), whether or not that peer still lacks it. It returns why
+// something of it still cannot be read, nil if all of it can. It is for who tells people that the log is damaged; peers ask again
+// of themselves.
+func (r *Replica) Reread() error {
+	for n := len(r.unread); n > 0; n-- {
+		if _, _, err := r.chains.Cut(&r.source, r.unread[n-1], crdt.TargetBatchBytes, crdt.TargetBatchChanges); err != nil {
+			return fmt.Errorf("replica: cut a batch: %w", err)
+		}
+		r.unread = r.unread[:n-1]
+	}
+	return nil
+}

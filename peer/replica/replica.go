@@ -8,7 +8,7 @@ import (
 	"github.com/atollsync/atoll/crdt/causal"
 )
 
-// Log is where a replica reads changes that were made durable. It is read synchronously, while a
+// Log is where a replica reads changes that were made durable. It is read synchronously, mostly while a
 // Ready is put together, and only for what earlier Readys handed over in Blocks, or
 // Restore replayed. An Accepted need have no more than Change and Span set.
 type Log interface {
@@ -88,8 +88,9 @@ type Replica struct {
 	forks        forkTable
 	self         selfState
 	states       stateTable
-	restoring    bool   // what is noted now was noted before
-	refused      uint64 // pending batches that turned out invalid
+	restoring    bool            // what is noted now was noted before
+	refused      uint64          // pending batches that turned out invalid
+	unread       [][]causal.Span // see Reread
 
 	sealed causal.LV
 	out    output
