@@ -26,7 +26,8 @@ type disk struct {
 	self    []byte
 	actor   causal.Actor
 	bytes   int
-	torn    bool // half of a block lies behind the last one
+	state   []byte // what was kept last of a peer: mostly the same is kept of several
+	torn    bool   // half of a block lies behind the last one
 	common  *common
 }
 
@@ -125,7 +126,10 @@ func (d *disk) append(rd *replica.Ready) error {
 		d.self = rd.Self
 	}
 	for _, p := range rd.Peers {
-		d.peers[p.Device] = bytes.Clone(p.State)
+		if !bytes.Equal(d.state, p.State) {
+			d.state = bytes.Clone(p.State)
+		}
+		d.peers[p.Device] = d.state
 	}
 	for _, rec := range rd.Records {
 		d.records[rec.Device] = d.common.record(rec.Device, rec.Record)

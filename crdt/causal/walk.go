@@ -47,6 +47,9 @@ func (g *Graph) maximal(lvs []LV) []LV {
 	if len(lvs) < 2 || g.AreHeads(lvs, -1) {
 		return lvs
 	}
+	if g.holdHeads(lvs) {
+		return append(lvs[:0], g.heads...) // who wrote something has mostly seen everything; the rest is in their history
+	}
 	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
 	// lower in a stretch that was entered higher up, is in another's history.
 	const asMember, asParent = 0, 1
@@ -80,6 +83,19 @@ func (g *Graph) maximal(lvs []LV) []LV {
 		queue = g.down(queue, m.stretch, least, asParent)
 	}
 	return append(lvs[:0], lvs[kept:]...)
+}
+
+// holdHeads reports whether all heads of g are among lvs, which are ascending.
+func (g *Graph) holdHeads(lvs []LV) bool {
+	if len(g.heads) > len(lvs) {
+		return false
+	}
+	for _, head := range g.heads {
+		if _, ok := slices.BinarySearch(lvs, head); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // AreHeads reports whether all of lvs, which are ascending, are heads of g and different, but for one that may be among them.

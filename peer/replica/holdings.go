@@ -110,11 +110,19 @@ func (h *holdings) set(t crdt.Tip) { h.replace(t.Actor, []crdt.Tip{t}) }
 // replace puts tips, sorted, in place of those of a.
 func (h *holdings) replace(a causal.Actor, tips []crdt.Tip) {
 	i := partOf(a.Device)
-	if h.own&(1<<i) == 0 {
-		h.parts[i] = &holdingsPart{tips: slices.Clone(h.part(i))}
+	before, room := h.part(i), 0
+	least := len(before) + len(tips)
+	switch {
+	case h.own&(1<<i) == 0:
+		h.parts[i], room = new(holdingsPart), least
 		h.own |= 1 << i
+	case least > cap(before):
+		room = least + 3 // parts are many, and grow little
 	}
 	p := h.parts[i]
+	if room > 0 {
+		p.tips = append(make(summary, 0, room), before...)
+	}
 	h.n -= len(p.tips)
 	p.tips.replace(a, tips)
 	p.hashed = false
