@@ -47,7 +47,7 @@ func TestChecksCanFail(t *testing.T) {
 			ch := *disk.first(1)[0].Change
 			ch.Groups = append(ch.Groups[:0:0], ch.Groups...)
 			ch.Groups[0].Slice = "another"
-			disk.blocks[0].Batch = crdt.NewBatch(nil, []*crdt.Change{&ch}, nil).AppendTo(nil)
+			disk.blocks[0].batch = disk.common.put(crdt.NewBatch(nil, []*crdt.Change{&ch}, nil).AppendTo(nil), ch.Len())
 		}},
 		{checkShows, func(sc *Scenario) { sc.Expect.Shows = []Shows{{Path: "n", JSON: "1000000"}} }, nil},
 		{checkForks, func(sc *Scenario) { sc.Expect.Forks = 1 }, nil},
@@ -60,7 +60,7 @@ func TestChecksCanFail(t *testing.T) {
 		{checkRestart, nil, func(s *Sim) {
 			d := s.devices[0]
 			d.disk.blocks = append(d.disk.blocks[:0:0], d.disk.blocks...)
-			d.disk.blocks[0].Batch = []byte("no batch")
+			d.disk.blocks[0].batch = d.disk.common.put([]byte("no batch"), 1)
 			d.halt("for the test")
 			d.boot()
 		}},

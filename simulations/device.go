@@ -169,7 +169,7 @@ func (d *Device) open() bool {
 		Log: d.disk, Limits: s.limits, Decode: s.common.decode, Brief: s.signer.standIn && d.number > 0})
 	if err == nil {
 		for i := range d.disk.blocks {
-			if err = r.Restore(d.disk.blocks[i].Batch); err != nil {
+			if err = r.Restore(d.disk.batch(i)); err != nil {
 				break
 			}
 		}

@@ -34,7 +34,43 @@ type disk struct {
 // common is what the disks of a simulation have in common.
 type common struct {
 	decoder
+	batches []storedBatch // all that was ever written to any of them
+	places  map[encoded]stored
 	records map[causal.Device][]byte // the last one of each device that any of them was to keep
+}
+
+// stored names a batch that disks keep by its index in common.batches: many disks keep many, and the collector need look at none of these.
+type stored uint32
+
+// storedBatch is a batch that some disk keeps, or kept.
+type storedBatch struct {
+	bytes []byte
+	ops   int
+}
+
+// store returns the name of a batch, and the number of its ops.
+func (c *common) store(b []byte) (stored, int, error) {
+	if len(b) > 0 {
+		if at, ok := c.places[encoded{&b[0], len(b)}]; ok {
+			return at, c.batches[at].ops, nil
+		}
+	}
+	batch, err := c.decode(b)
+	if err != nil {
+		return 0, 0, err
+	}
+	return c.put(b, batch.Ops()), batch.Ops(), nil
+}
+
+// put gives a name to bytes that are not empty.
+func (c *common) put(b []byte, ops int) stored {
+	if c.places == nil {
+		c.places = make(map[encoded]stored)
+	}
+	at := stored(len(c.batches))
+	c.places[encoded{&b[0], len(b)}] = at
+	c.batches = append(c.batches, storedBatch{b, ops})
+	return at
 }
 
 // record returns b, a delivery record to be kept, or the same bytes as another disk has them: a record comes to every device.
@@ -49,10 +85,21 @@ func (c *common) record(of causal.Device, b []byte) []byte {
 	return b
 }
 
-// diskBlock is a block of the log.
+// diskBlock is a block of the log. It begins where the one before it ends.
 type diskBlock struct {
-	replica.Block
-	end causal.LV
+	batch stored
+	end   causal.LV
+}
+
+// batch returns the batch of block i.
+func (d *disk) batch(i int) []byte { return d.common.batches[d.blocks[i].batch].bytes }
+
+// begin returns where block i begins, or the log ends if there is no such block.
+func (d *disk) begin(i int) causal.LV {
+	if i == 0 {
+		return 0
+	}
+	return d.blocks[i-1].end
 }
 
 func newDisk(actor causal.Actor, common *common) *disk {
@@ -74,17 +121,17 @@ func (d *disk) copy() *disk {
 }
 
 // len returns the number of ops in the log.
-func (d *disk) len() causal.LV {
-	if len(d.blocks) == 0 {
-		return 0
-	}
-	return d.blocks[len(d.blocks)-1].end
+func (d *disk) len() causal.LV { return d.begin(len(d.blocks)) }
+
+// blockOf returns which block holds lv, or that behind the last one if none does.
+func (d *disk) blockOf(lv causal.LV) int {
+	return sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].end > lv })
 }
 
 // holds reports whether an op is in the log, on whichever branch: one branch may end before another that came later.
 func (d *disk) holds(dot causal.Dot) bool {
 	for i := range slices.Backward(d.blocks) {
-		b, err := d.common.decode(d.blocks[i].Batch)
+		b, err := d.common.decode(d.batch(i))
 		if err != nil {
 			continue
 		}
@@ -102,8 +149,7 @@ func (d *disk) Start(lv causal.LV) causal.LV {
 	if lv >= d.len() {
 		return lv
 	}
-	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].First > lv })
-	return d.blocks[i-1].First
+	return d.begin(d.blockOf(lv))
 }
 
 // append makes what a Ready asks for durable.
@@ -139,11 +185,11 @@ func (d *disk) append(rd *replica.Ready) error {
 
 // cut takes off what lies from op from on, where a block begins.
 func (d *disk) cut(from causal.LV) {
-	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].First >= from })
-	for _, block := range d.blocks[i:] {
-		d.bytes -= len(block.Batch)
+	first := d.blockOf(from)
+	for i := first; i < len(d.blocks); i++ {
+		d.bytes -= len(d.batch(i))
 	}
-	d.blocks = slices.Clone(d.blocks[:i])
+	d.blocks = slices.Clone(d.blocks[:first])
 }
 
 // write puts blocks behind the log's end.
@@ -153,12 +199,12 @@ func (d *disk) write(blocks []replica.Block) error {
 		if block.First != next {
 			return fmt.Errorf("simulations: a block of local version %d behind a log of %d ops", block.First, next)
 		}
-		b, err := d.common.decode(block.Batch)
+		batch, ops, err := d.common.store(block.Batch)
 		if err != nil {
 			return fmt.Errorf("simulations: the replica wrote a block that does not decode: %w", err)
 		}
-		next += causal.LV(b.Ops())
-		d.blocks = append(d.blocks, diskBlock{block, next})
+		next += causal.LV(ops)
+		d.blocks = append(d.blocks, diskBlock{batch, next})
 		d.bytes += len(block.Batch)
 	}
 	return nil
@@ -166,10 +212,9 @@ func (d *disk) write(blocks []replica.Block) error {
 
 // Changes yields the changes that overlap span, in LV order. It implements replica.Log.
 func (d *disk) Changes(span causal.Span, yield func(crdt.Accepted) bool) error {
-	i := sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i].end > span.Start })
-	for ; i < len(d.blocks) && d.blocks[i].First < span.End; i++ {
-		next := d.blocks[i].First
-		b, err := d.common.decode(d.blocks[i].Batch)
+	for i := d.blockOf(span.Start); i < len(d.blocks) && d.begin(i) < span.End; i++ {
+		next := d.begin(i)
+		b, err := d.common.decode(d.batch(i))
 		if err != nil {
 			return err
 		}

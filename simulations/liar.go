@@ -131,7 +131,7 @@ func (s *Sim) lie(d *Device, kind LieKind) {
 			l.send(kind, to[l.rng.IntN(len(to))], l.said[l.rng.IntN(len(l.said))], nil)
 		}
 		if n := len(d.disk.blocks); n > 0 {
-			l.tell(kind, to, d.disk.blocks[l.rng.IntN(n)].Batch)
+			l.tell(kind, to, d.disk.batch(l.rng.IntN(n)))
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (l *liar) batch(actor causal.Actor, says string, n, without int) []byte {
 	state := crdt.NewState(chains)
 	if len(l.d.disk.first(maxScratch+1)) <= maxScratch {
 		for i := range l.d.disk.blocks {
-			b, err := s.common.decode(l.d.disk.blocks[i].Batch)
+			b, err := s.common.decode(l.d.disk.batch(i))
 			if err != nil {
 				return nil
 			}
