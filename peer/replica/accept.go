@@ -119,10 +119,10 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	added := r.chains.Add(k)
 	r.metOwn(added.Span())
 	first := len(r.source.unstable)
-	r.source.unstable = slices.Grow(r.source.unstable, k.Len())
+	r.source.unstable = slices.Grow(r.source.unstable, added.Len())
 	if r.cfg.Brief {
 		r.state.ApplyAll(added)
-		notes := make([]crdt.ChangeNote, 0, k.Len())
+		notes := make([]crdt.ChangeNote, 0, added.Len())
 		for a := range added.All {
 			notes = append(notes, crdt.ChangeNote{Dot: a.Dot(), Len: a.Span.Len(), Actor: a.Actor, Time: a.Time, Effective: a.Effective})
 			r.source.unstable = append(r.source.unstable, a)
@@ -137,7 +137,7 @@ func (r *Replica) add(k *crdt.Checked, whole []byte) {
 	if whole == nil {
 		whole = r.chains.AppendBatch(nil, r.source.unstable[first:])
 	}
-	r.addBlock(added.Span(), whole)
+	r.addBlock(added.Span(), whole, added.Len())
 	if r.graph.Forked() {
 		r.compareAgain(forked)
 	}

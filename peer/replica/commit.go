@@ -294,18 +294,26 @@ func (r *Replica) seal() {
 	changes := r.source.unstable
 	i, _ := slices.BinarySearchFunc(changes, r.sealed, func(a crdt.Accepted, lv causal.LV) int { return int(a.Span.Start - lv) })
 	batch := r.chains.AppendBatch(nil, changes[i:])
-	r.addBlock(span, batch)
+	r.addBlock(span, batch, len(changes)-i)
 	r.out.pushed = true
 	if r.gossip && !r.self.held {
 		r.announce(span, batch)
 	}
 }
 
-// addBlock queues a batch for the log. It is also what to send to a peer that lacks just that.
-func (r *Replica) addBlock(span causal.Span, batch []byte) {
+// addBlock queues a batch of n changes for the log. It is also what to send to a peer that lacks just that, and, if it is large, to one that
+// lacks that first.
+func (r *Replica) addBlock(span causal.Span, batch []byte, n int) {
 	r.out.blocks = append(r.out.blocks, Block{First: span.Start, Batch: batch})
 	whole := []causal.Span{span}
-	r.out.cuts = append(r.out.cuts, cutting{missing: whole, batch: batch, sent: whole})
+	c := cutting{missing: whole, batch: batch, sent: whole}
+	r.out.cuts = append(r.out.cuts, c)
+	if len(batch) <= crdt.TargetBatchBytes && (4*n >= crdt.TargetBatchChanges || 4*len(batch) >= crdt.TargetBatchBytes) {
+		if len(r.large) == maxLarge {
+			r.large = slices.Delete(r.large, 0, 1)
+		}
+		r.large = append(r.large, c)
+	}
 	r.sealed = span.End
 	r.grew()
 }

@@ -194,7 +194,7 @@ func (r *Replica) Advance() {
 	r.out.waiting = false
 }
 
-// cut returns the next batch of missing, as cut before in this Ready if it was. Without a batch nothing in missing
+// cut returns the next batch of missing, as cut before in this Ready if it was, or as it came if that is large enough. Without a batch nothing in missing
 // can be sent.
 func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	for i := range r.out.cuts {
@@ -204,6 +204,9 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 			}
 			return *c, nil
 		}
+	}
+	if c, ok := r.asItCame(missing); ok {
+		return c, nil
 	}
 	b, rest, err := r.chains.Cut(&r.source, missing, crdt.TargetBatchBytes, crdt.TargetBatchChanges)
 	if err != nil {
@@ -222,6 +225,30 @@ func (r *Replica) cut(missing []causal.Span) (cutting, error) {
 	r.out.cuts = append(r.out.cuts, c)
 	return c, nil
 }
+
+// asItCame returns the batch of a large block that missing begins with, if it does: whoever lacks one lacks mostly all of it, and nothing need be read
+// for that. Where a log is forked a batch may not be for everybody what it was for this replica.
+func (r *Replica) asItCame(missing []causal.Span) (cutting, bool) {
+	if r.graph.Forked() {
+		return cutting{}, false
+	}
+	for i := range r.large {
+		c := &r.large[i]
+		if block := c.sent[0]; missing[0].Start != block.Start || missing[0].End < block.End {
+			continue
+		}
+		if c.ends == nil {
+			c.ends = r.ends(c.sent)
+		}
+		out := *c
+		out.missing, out.rest = missing, causal.Subtract(missing, c.sent)
+		return out, true
+	}
+	return cutting{}, false
+}
+
+// maxLarge is how many large blocks are remembered, until the replica goes to rest.
+const maxLarge = 8
 
 // maxCuts is how many batches are remembered while a Ready is put together.
 const maxCuts = 8

@@ -93,6 +93,7 @@ type Replica struct {
 	unread       [][]causal.Span // see Reread
 
 	sealed causal.LV
+	large  []cutting // the last blocks that are about as large as a batch is to be, to be passed on as they are
 	out    output
 }
 
@@ -294,7 +295,7 @@ func (r *Replica) Tick(now int64) {
 	if !r.rested && r.now-r.grownAt >= r.limits.RestAfter {
 		r.state.Rest()
 		r.chains.Rest(&r.source)
-		r.rested = true
+		r.rested, r.large = true, nil
 	}
 	r.tickForward()
 	for _, p := range r.takeDue() {
