@@ -10,13 +10,12 @@ import (
 // link is a way between two devices, a before b. A stream over it carries messages in order while it is up; what is cut is not
 // noticed at once.
 type link struct {
-	a, b  *Device
-	what  Link // what it does to messages
-	rng   *rand.Rand
-	epoch int // of the stream: what was sent over an earlier one does not arrive
-	up    bool
-	// dialling says that the two will try to connect, at dialAt.
-	dialling bool
+	a, b     *Device
+	what     Link // what it does to messages
+	rng      *rand.Rand
+	epoch    int // of the stream: what was sent over an earlier one does not arrive
+	up       bool
+	dialling bool          // the two will try to connect
 	downAt   time.Duration // since when the two could not connect
 	noticing bool
 	cut      [2]int // how many cuts there are from a to b, and from b to a

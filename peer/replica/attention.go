@@ -24,7 +24,7 @@ type due struct {
 	p  *peer
 }
 
-// dueHeap has the peer that is due first at the top.
+// dueHeap has the peer that is due first at the top. It is a heap.Interface.
 type dueHeap []due
 
 func (h dueHeap) Len() int           { return len(h) }

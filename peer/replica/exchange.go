@@ -12,7 +12,7 @@ import (
 // peer is what a replica knows of another, and where their exchange is. Of a peer that is
 // not connected only device, shared, held and seen mean anything.
 //
-// Invariant: while heard, every op below horizon that the peer is not known to hold is in todo, in
+// Invariant: while heard, every op below horizon that the peer is not known to hold is in todo or in
 // flight.
 type peer struct {
 	device     causal.Device

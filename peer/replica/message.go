@@ -104,14 +104,28 @@ type Heads struct {
 	Tips []crdt.Tip // sorted by actor
 }
 
-func (*Have) Type() MessageType     { return HaveType }
-func (*NeedFull) Type() MessageType { return NeedFullType }
-func (*Changes) Type() MessageType  { return ChangesType }
-func (*Ack) Type() MessageType      { return AckType }
-func (*Digest) Type() MessageType   { return DigestType }
-func (*Records) Type() MessageType  { return RecordsType }
-func (*Heads) Type() MessageType    { return HeadsType }
+// Type returns HaveType.
+func (*Have) Type() MessageType { return HaveType }
 
+// Type returns NeedFullType.
+func (*NeedFull) Type() MessageType { return NeedFullType }
+
+// Type returns ChangesType.
+func (*Changes) Type() MessageType { return ChangesType }
+
+// Type returns AckType.
+func (*Ack) Type() MessageType { return AckType }
+
+// Type returns DigestType.
+func (*Digest) Type() MessageType { return DigestType }
+
+// Type returns RecordsType.
+func (*Records) Type() MessageType { return RecordsType }
+
+// Type returns HeadsType.
+func (*Heads) Type() MessageType { return HeadsType }
+
+// String renders m on one line.
 func (m *Have) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Have digest=%s", m.Digest)
@@ -128,8 +142,10 @@ func (m *Have) String() string {
 	return b.String()
 }
 
+// String returns the name of the message: there is nothing else in it.
 func (m *NeedFull) String() string { return "NeedFull" }
 
+// String renders m on one line.
 func (m *Changes) String() string {
 	what := "malformed"
 	if b, err := crdt.DecodeBatch(m.Batch); err == nil {
@@ -138,8 +154,10 @@ func (m *Changes) String() string {
 	return fmt.Sprintf("Changes %s remaining=%d", what, m.Remaining)
 }
 
+// String renders m on one line.
 func (m *Ack) String() string { return "Ack " + formatTips(m.Tips) }
 
+// String renders m on one line.
 func (m *Digest) String() string {
 	s := "Digest " + m.Digest.String()
 	if m.Ask {
@@ -148,6 +166,7 @@ func (m *Digest) String() string {
 	return s
 }
 
+// String renders m on one line.
 func (m *Records) String() string {
 	var b strings.Builder
 	b.WriteString("Records")
@@ -158,6 +177,7 @@ func (m *Records) String() string {
 	return b.String()
 }
 
+// String renders m on one line.
 func (m *Heads) String() string { return "Heads " + formatTips(m.Tips) }
 
 // maxShown bounds how many items of a list a String renders.

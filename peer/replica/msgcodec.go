@@ -29,6 +29,7 @@ import (
 // fields is the length of each type's array.
 var fields = [...]int{HaveType: 6, NeedFullType: 1, ChangesType: 3, AckType: 2, DigestType: 4, RecordsType: 2, HeadsType: 2, StatesType: 4}
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *Have) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[HaveType])
 	buf = appendUint(buf, uint64(HaveType))
@@ -43,10 +44,12 @@ func (m *Have) AppendTo(buf []byte) []byte {
 	return appendBool(buf, m.Ask)
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *NeedFull) AppendTo(buf []byte) []byte {
 	return appendUint(appendArray(buf, fields[NeedFullType]), uint64(NeedFullType))
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *Changes) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[ChangesType])
 	buf = appendUint(buf, uint64(ChangesType))
@@ -54,12 +57,14 @@ func (m *Changes) AppendTo(buf []byte) []byte {
 	return appendUint(buf, m.Remaining)
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *Ack) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[AckType])
 	buf = appendUint(buf, uint64(AckType))
 	return appendTips(buf, m.Tips)
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *Digest) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[DigestType])
 	buf = appendUint(buf, uint64(DigestType))
@@ -68,6 +73,7 @@ func (m *Digest) AppendTo(buf []byte) []byte {
 	return appendBool(buf, m.Ask)
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *Records) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[RecordsType])
 	buf = appendUint(buf, uint64(RecordsType))
@@ -78,6 +84,7 @@ func (m *Records) AppendTo(buf []byte) []byte {
 	return buf
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *Heads) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[HeadsType])
 	buf = appendUint(buf, uint64(HeadsType))

@@ -45,10 +45,12 @@ type RefusedError struct {
 	Err    error
 }
 
+// Error says who sent what.
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("replica: refused from %s: %s: %v", e.Peer, e.Reason, e.Err)
 }
 
+// Unwrap returns what is wrong with it.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 func (r *Replica) refuse(peer causal.Device, reason Reason, err error) error {

@@ -27,8 +27,10 @@ type States struct {
 // MaxStates is how many slices one States message names. Of more, another part is compared with each version.
 const MaxStates = 1 << 10
 
+// Type returns StatesType.
 func (*States) Type() MessageType { return StatesType }
 
+// String renders m on one line, with the names of a few slices.
 func (m *States) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "States %s", m.Digest)
@@ -42,6 +44,7 @@ func (m *States) String() string {
 	return b.String()
 }
 
+// AppendTo appends the encoding of m (canonical msgpack) to buf.
 func (m *States) AppendTo(buf []byte) []byte {
 	buf = appendArray(buf, fields[StatesType])
 	buf = appendUint(buf, uint64(StatesType))
