@@ -46,28 +46,38 @@ func (s *State) ApplyEach(a *Added) iter.Seq[causal.Span] {
 // they were made Changes of, which takes twice the time.
 func (s *State) eachKeystroke(t *keystrokes, lv causal.LV, yield func(causal.Span) bool) bool {
 	path := t.op().Path
+	ps, text := &s.pass, t.text
+	ps.actor = t.actor // whoever reads what is shown leaves it
 	seq := t.seq
-	for c := t.cursor(); c.next(); {
-		span := causal.Span{Start: lv, End: lv + causal.LV(c.size)}
-		ps := s.start(span, nil)
-		ps.actor, ps.first = t.actor, seq
-		switch {
-		case !s.spot.is(path):
-			op := Op{Code: CodeTextInsert, Path: path, Pos: c.pos, Len: c.size, Text: c.typedOp.text}
-			if c.kind != typeInsert {
-				op.Code = CodeTextDelete
+	for i := range t.runs {
+		r := &t.runs[i]
+		pos, step := r.pos, r.step()
+		for range r.n {
+			span := causal.Span{Start: lv, End: lv + causal.LV(r.size)}
+			s.start(span, nil)
+			ps.first = seq
+			n := 0 // bytes
+			if r.kind == typeInsert {
+				n = bytesOfRunes(text, r.size)
 			}
-			ps.apply(&op)
-		case c.kind == typeInsert:
-			s.spot.insert(ps, c.pos, c.size, c.typedOp.text)
-		default:
-			s.spot.delete(ps, c.pos, c.size)
+			switch {
+			case !s.spot.is(path):
+				op := Op{Code: CodeTextInsert, Path: path, Pos: pos, Len: r.size, Text: text[:n]}
+				if n == 0 {
+					op.Code = CodeTextDelete
+				}
+				ps.apply(&op)
+			case n > 0:
+				s.spot.insert(ps, pos, r.size, text[:n])
+			default:
+				s.spot.delete(ps, pos, r.size)
+			}
+			s.Settle()
+			if !yield(span) {
+				return false
+			}
+			lv, seq, pos, text = span.End, seq+causal.Seq(r.size), pos+step, text[n:]
 		}
-		s.Settle()
-		if !yield(span) {
-			return false
-		}
-		lv, seq = span.End, seq+causal.Seq(c.size)
 	}
 	return true
 }

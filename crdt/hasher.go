@@ -48,11 +48,15 @@ func (h *Hasher) begin(prev *Hash) []byte {
 	if h.room == nil {
 		h.prepare()
 	}
-	return append(h.room[:stateMagic], prev[:]...)
+	*(*Hash)(h.room[stateMagic : stateMagic+sha256.Size]) = *prev
+	return h.again()
 }
 
-// again is begin where prev is the last hash: it is in place.
-func (h *Hasher) again() []byte { return h.room[:stateMagic+sha256.Size] }
+// again is begin where prev is the last hash: it is in place. What follows it is zeros to the end of the block, which pad counts on.
+func (h *Hasher) again() []byte {
+	*(*[sha256.BlockSize - sha256.Size]byte)(h.room[stateMagic+sha256.Size : stateMagic+sha256.BlockSize]) = [sha256.BlockSize - sha256.Size]byte{}
+	return h.room[:stateMagic+sha256.Size]
+}
 
 // last returns the last hash, which is h's.
 func (h *Hasher) last() *Hash { return (*Hash)(h.room[stateMagic : stateMagic+sha256.Size]) }
@@ -74,7 +78,6 @@ func (h *Hasher) pad(buf []byte) {
 	if n <= sha256.BlockSize-padding && h.state != nil {
 		block := (*[sha256.BlockSize]byte)(buf[stateMagic : stateMagic+sha256.BlockSize])
 		block[n] = 0x80
-		clear(block[n+1:])
 		binary.BigEndian.PutUint16(block[len(block)-2:], uint16(8*n))
 	}
 }
@@ -101,7 +104,7 @@ func (h *Hasher) prepare() {
 	}
 	var prev Hash
 	copy(prev[:], signingTag)
-	h.sum(append(append(h.room[:stateMagic], prev[:]...), signingTag...))
+	h.sum(append(h.begin(&prev), signingTag...))
 	if state, err := h.state.AppendBinary(nil); err != nil || len(state) != stateSize || *h.last() != sha256.Sum256(append(prev[:], signingTag...)) {
 		h.state = nil
 	}

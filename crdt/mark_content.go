@@ -58,6 +58,12 @@ func (c *textContent) disturb(s *State) {
 // Settle finds where the marks of texts are now, after ApplyQuietly, which leaves that to others. A reader of marks that
 // finds it undone does it for itself each time: there may be several, and reading changes nothing.
 func (s *State) Settle() {
+	if len(s.unsettled) > 0 {
+		s.settle()
+	}
+}
+
+func (s *State) settle() {
 	for i, c := range s.unsettled {
 		if c.marks != nil { // the transaction that made the first was taken back
 			c.ops.Settle(s.graph)

@@ -186,7 +186,7 @@ func (sp *spot) play(ps *pass, op *typedOp) {
 }
 
 // appendOp appends the encoding of an op at the spot, which has an enc, that was put off.
-func (sp *spot) appendOp(buf []byte, op *putOp, typed []byte) []byte {
+func (sp *spot) appendOp(buf []byte, op *putOp, typed string) []byte {
 	head := insertHead
 	if op.code == CodeTextDelete {
 		head = deleteHead
@@ -233,9 +233,13 @@ func (sp *spot) delete(ps *pass, pos, n int) {
 
 // keepAlive makes everything on the way to the spot stand by the write that is being applied.
 func (sp *spot) keepAlive(ps *pass) {
-	if ps.history.Complete() && !ps.undoable() {
+	if ps.history.Complete() && !ps.undoable() { // the op saw all others
 		for _, e := range sp.entries {
-			e.alive = append(e.alive[:0], ps.lv) // the op saw all others
+			if len(e.alive) == 1 {
+				e.alive[0] = ps.lv
+			} else {
+				e.alive = append(e.alive[:0], ps.lv)
+			}
 		}
 		return
 	}

@@ -106,14 +106,18 @@ func (t *TxText) Len() int { return t.length(!t.tx.over() && t.tx.s.spot.at(t.at
 
 // length is Len for those who know whether t is at the spot.
 func (t *TxText) length(atSpot bool) int {
-	switch d := &t.tx.s.draft; {
-	case !atSpot:
-		return t.TextView.Len()
-	case len(d.put) > 0:
-		return d.textLen
-	default:
-		return t.tx.s.spot.text.rope.Len()
+	if atSpot {
+		return t.tx.s.spotLen()
 	}
+	return t.TextView.Len()
+}
+
+// spotLen returns the number of code points of the text at the spot, with what was put off.
+func (s *State) spotLen() int {
+	if len(s.draft.put) > 0 {
+		return s.draft.textLen
+	}
+	return s.spot.text.rope.Len()
 }
 
 // Insert inserts s, valid UTF-8, at position pos. It bears the marks that a person would expect there: those of the text before it
@@ -127,7 +131,7 @@ func (t *TxText) Insert(pos int, s string) {
 	if len(s) != 1 || s[0] >= utf8.RuneSelf { // else it is a key like most
 		runes, valid = utf8.RuneCountInString(s), utf8.ValidString(s)
 	}
-	atSpot := tx.atSpot(t.at)
+	atSpot := tx.s.spot.at(t.at) || tx.toSpot(t.at)
 	switch n := t.length(atSpot); {
 	case tx.over():
 	case !valid:
@@ -168,7 +172,7 @@ func (t *TxText) Delete(pos, n int) {
 	if tx.over() {
 		return
 	}
-	atSpot := tx.atSpot(t.at)
+	atSpot := tx.s.spot.at(t.at) || tx.toSpot(t.at)
 	switch length := t.length(atSpot); {
 	case tx.over():
 	case pos < 0 || n < 0 || pos > length || n > length-pos:

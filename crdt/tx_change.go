@@ -132,16 +132,16 @@ func (r *changeRoom) next() *changeWithGroup {
 }
 
 // typing returns the change that the ops of d make, all of them at sp, without an author and a time.
-func (r *changeRoom) typing(sp *spot, d *draft) *Change {
+func (r *changeRoom) typing(sp *spot, d *draft, typed string) *Change {
 	n := 0
-	r.ops = slices.Grow(r.ops[:0], len(d.put)*(len(sp.enc)+10)+len(d.typed))
+	r.ops = slices.Grow(r.ops[:0], len(d.put)*(len(sp.enc)+10)+len(typed))
 	for _, op := range d.ops {
 		n += op.Len
 		r.ops = AppendOp(r.ops, op, nil)
 	}
 	for i := range d.put {
 		n += d.put[i].n
-		r.ops = sp.appendOp(r.ops, &d.put[i], d.typed)
+		r.ops = sp.appendOp(r.ops, &d.put[i], typed)
 	}
 	next := r.next()
 	next.group[0] = Group{Slice: sp.path[0].Key, Len: n, Ops: r.keep()}

@@ -26,7 +26,8 @@ type draft struct {
 	last    Path    // of the op written last
 	steps   Path    // room for finding out the next
 	put     []putOp // the ops put off
-	typed   []byte  // what they insert
+	text    string  // what they insert, while it is but one
+	typed   []byte  // the same, once there are others
 	textLen int     // length of the text at the spot with them
 
 	room changeRoom // changes
@@ -82,7 +83,14 @@ func (d *draft) goElsewhere(s *State, actor *causal.Actor) error {
 
 // reset forgets the change.
 func (d *draft) reset() {
-	d.put, d.typed = d.put[:0], d.typed[:0]
+	d.put, d.text, d.typed = d.put[:0], "", d.typed[:0]
+	if len(d.ops) > 0 || cap(d.put) > maxRoom || cap(d.typed) > maxRoom {
+		d.clear()
+	}
+}
+
+// clear is reset for a change of more than a few ops put off.
+func (d *draft) clear() {
 	if cap(d.put) > maxRoom || cap(d.typed) > maxRoom {
 		d.put, d.typed = nil, nil
 	}
@@ -122,7 +130,8 @@ func (d *draft) isTyping(s *State) bool {
 // nothing has changed.
 func (d *draft) commitTyping(s *State) (Accepted, error) {
 	ps := &s.pass
-	ch := d.room.typing(&s.spot, d)
+	typed := d.inserted()
+	ch := d.room.typing(&s.spot, d, typed)
 	ch.Actor, ch.Seq, ch.Time = ps.actor, ps.first, d.time
 	switch {
 	case d.alone:
@@ -139,7 +148,6 @@ func (d *draft) commitTyping(s *State) (Accepted, error) {
 	// Nothing below can fail.
 	ps.journaled = false
 	ps.lv = ps.base + causal.LV(d.shown)
-	typed := string(d.typed)
 	for i := range d.put {
 		op := &d.put[i]
 		if op.code == CodeTextInsert {
@@ -215,11 +223,11 @@ func (s *State) play() {
 
 // write makes those that were put off ops of path, which is the spot's.
 func (d *draft) write(path Path) {
-	typed := string(d.typed)
+	typed := d.inserted()
 	for _, p := range d.put {
 		d.ops = append(d.ops, &Op{Code: p.code, Path: path, Pos: p.pos, Len: p.n, Text: typed[p.from:p.to]})
 	}
-	d.put, d.typed = d.put[:0], d.typed[:0]
+	d.put, d.text, d.typed = d.put[:0], "", d.typed[:0]
 }
 
 // playNext applies the next op and returns its first local version.
@@ -238,17 +246,30 @@ func (s *State) playNext() causal.LV {
 	return ps.lv
 }
 
+// inserted returns what the ops put off insert, one after the other.
+func (d *draft) inserted() string {
+	if len(d.typed) == 0 {
+		return d.text
+	}
+	return string(d.typed)
+}
+
 // putOff writes an op on the text at the spot, to be applied later.
 func (tx *Tx) putOff(code Code, pos, n int, text string) {
 	d := &tx.s.draft
-	last := len(d.put) - 1
+	last, from := len(d.put)-1, 0
 	if last < 0 {
-		d.textLen = tx.s.spot.text.rope.Len()
-	}
-	if len(text) == 1 {
-		d.typed = append(d.typed, text[0])
+		d.text, d.textLen = text, tx.s.spot.text.rope.Len()
 	} else {
-		d.typed = append(d.typed, text...)
+		if len(d.typed) == 0 {
+			d.typed = append(d.typed, d.text...)
+		}
+		from = len(d.typed)
+		if len(text) == 1 {
+			d.typed = append(d.typed, text[0])
+		} else {
+			d.typed = append(d.typed, text...)
+		}
 	}
 	if code == CodeTextDelete {
 		d.textLen -= n
@@ -259,9 +280,9 @@ func (tx *Tx) putOff(code Code, pos, n int, text string) {
 		d.put = append(d.put, putOp{})
 		last++
 		p := &d.put[last] // field by field: a putOp made elsewhere and copied takes several times as long
-		p.code, p.pos, p.n, p.from = code, pos, n, len(d.typed)-len(text)
+		p.code, p.pos, p.n, p.from = code, pos, n, from
 	}
-	d.put[last].to = len(d.typed)
+	d.put[last].to = from + len(text)
 }
 
 // join makes p do what the next op does too, if that is the same as doing one after the other.
@@ -281,12 +302,9 @@ func (p *putOp) join(code Code, pos, n int) bool {
 	return true
 }
 
-// atSpot reports whether the text that a means stands and is at the spot, where ops can be put off.
-func (tx *Tx) atSpot(a *address) bool {
+// toSpot moves the spot to the text that a means, if that stands, so that ops on it can be put off, and reports whether it is there.
+func (tx *Tx) toSpot(a *address) bool {
 	s := tx.s
-	if s.spot.at(a) {
-		return true
-	}
 	if s.entry(a) == nil {
 		return false
 	}

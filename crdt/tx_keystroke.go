@@ -59,7 +59,7 @@ func (tx *Tx) isKeystroke() bool {
 		return false
 	}
 	enc := s.spot.enc
-	return enc != nil && (len(enc)+len(d.typed) <= inlineOps/2 || s.spot.sizeOf(op) <= inlineOps)
+	return enc != nil && (len(enc)+op.to <= inlineOps/2 || s.spot.sizeOf(op) <= inlineOps)
 }
 
 // playKeystroke applies the op of a change that isKeystroke, and writes it to op, which is empty.
@@ -69,7 +69,7 @@ func (d *draft) playKeystroke(s *State, op *typedOp) {
 	ps.lv = ps.base
 	op.size, op.pos = put.n, put.pos
 	if put.code == CodeTextInsert {
-		op.text = string(d.typed)
+		op.text = d.inserted()
 		s.spot.insert(ps, put.pos, put.n, op.text)
 	} else {
 		op.kind = typeDelete
@@ -80,7 +80,7 @@ func (d *draft) playKeystroke(s *State, op *typedOp) {
 // wroteKeystroke takes notice of a change that isKeystroke and has become span of the graph.
 func (d *draft) wroteKeystroke(s *State, span causal.Span) {
 	s.applied.Take(s.graph, span)
-	d.end, d.next = span.End, s.pass.first+causal.Seq(span.Len())
+	d.end, d.next = span.End, d.next+causal.Seq(span.Len())
 }
 
 // appendKeystroke appends the batch of the change that authorKeystroke makes to buf.

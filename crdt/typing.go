@@ -187,9 +187,13 @@ func (t *keystrokes) add(time int64, op *typedOp) {
 		if t.more.Len() < len(t.text) {
 			t.more.WriteString(t.text)
 		}
-		t.more.WriteString(op.text)
-		if len(op.raw) > 0 {
+		switch {
+		case len(op.text) == 1:
+			t.more.WriteByte(op.text[0])
+		case len(op.raw) > 0:
 			t.more.Write(op.raw)
+		default:
+			t.more.WriteString(op.text)
 		}
 		t.text = t.more.String()
 	}

@@ -48,6 +48,8 @@ type typingFrame struct {
 	// one is what those that are about one code point have in common in the form that is hashed: that of an insert, from behind its
 	// time up to its position.
 	one []byte
+	// short is the same, where it fits: copied as a whole it takes half the time.
+	short [32]byte
 }
 
 // newFrame returns the frame of what is typed into the text of slice that path, which it refers to, leads to.
@@ -55,7 +57,9 @@ func newFrame(slice string, path []byte) typingFrame {
 	buf := make([]byte, 0, 12+len(slice)+len(path))
 	buf = appendStr(append(buf, mpFixArr|3), slice)
 	buf = append(buf, 1, mpBin8, 0, byte(insertHead>>8), byte(insertHead&0xff), 1)
-	return typingFrame{slice: slice, path: path, one: append(buf, path...)}
+	f := typingFrame{slice: slice, path: path, one: append(buf, path...)}
+	copy(f.short[:], f.one)
+	return f
 }
 
 // appendHashed appends a change in the form that is hashed: op, made delta later than the actor's previous change. As it has no refs and
@@ -65,7 +69,12 @@ func (f *typingFrame) appendHashed(buf []byte, op *typedOp, delta int64) ([]byte
 	buf = appendInt(buf, delta)
 	var at int // where the op starts
 	if op.size == 1 {
-		buf = append(buf, f.one...)
+		if n := len(buf); len(f.one) <= len(f.short) && cap(buf)-n >= len(f.short) {
+			*(*[len(f.short)]byte)(buf[n : n+len(f.short)]) = f.short
+			buf = buf[:n+len(f.one)]
+		} else {
+			buf = append(buf, f.one...)
+		}
 		at = len(buf) - len(f.path) - 3
 		if op.kind != typeInsert {
 			buf[at], buf[at+1] = byte(deleteHead>>8), byte(deleteHead&0xff)

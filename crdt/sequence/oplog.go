@@ -212,36 +212,36 @@ func (l *opLog) coolFirst(n int) {
 	l.runs = append(l.runs[:0], l.runs[n:]...)
 }
 
-// extend makes n more ops from lv on, serial and at pos, part of the last run if they go on where that stops, without
-// a look at anything else. It misses what add would join in rarer cases.
-func (l *opLog) extend(kind opKind, lv causal.LV, pos, n int) bool {
+// last returns the last run if serial ops of the given kind that start at lv follow it, nil if not.
+func (l *opLog) last(kind opKind, lv causal.LV) *opRun {
 	if len(l.runs) == 0 {
-		return false
+		return nil
 	}
 	r := &l.runs[len(l.runs)-1]
 	if r.kind != kind || r.lv+causal.LV(r.n) != lv || r.low != r.lv {
-		return false
+		return nil
 	}
-	switch kind {
-	case insertOp:
-		if pos != int(r.pos+r.n) {
-			return false
-		}
-	case backDeleteOp:
-		if pos != int(r.pos-r.n) || pos < 0 || n != 1 {
-			return false
-		}
+	return r
+}
+
+// typeOn makes n more insertions at pos, by the ops from lv on, part of the last run if they go on where that stops, without a look at
+// anything else. It misses what add would join in rarer cases.
+func (l *opLog) typeOn(lv causal.LV, pos, n int) bool {
+	r := l.last(insertOp, lv)
+	if r == nil || pos != int(r.pos+r.n) {
+		return false
 	}
 	r.n += int32(n)
 	return true
 }
 
-// goBack is extend for n deletions of one element each, the first at pos and each of the others right before the one before it.
+// goBack is typeOn for n deletions of one element each, the first at pos and each of the others right before the one before it.
 func (l *opLog) goBack(lv causal.LV, pos, n int) bool {
-	if pos-n < -1 || !l.extend(backDeleteOp, lv, pos, 1) {
+	r := l.last(backDeleteOp, lv)
+	if r == nil || pos != int(r.pos-r.n) || pos-n < -1 {
 		return false
 	}
-	l.runs[len(l.runs)-1].n += int32(n - 1)
+	r.n += int32(n)
 	return true
 }
 

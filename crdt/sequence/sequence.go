@@ -53,7 +53,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 	if n <= 0 {
 		panic(fmt.Sprintf("sequence: insert %d elements", n))
 	}
-	if h.Complete() && s.log.extend(insertOp, lv, pos, n) {
+	if h.Complete() && s.log.typeOn(lv, pos, n) {
 		s.length += n
 		return pos
 	}
@@ -85,7 +85,7 @@ func (s *Sequence) Insert(g *causal.Graph, h causal.History, lv causal.LV, pos, 
 // saw, by the ops lv, lv+1, ..., one each. What lies outside that sequence is not deleted. What that does to
 // the merged sequence is appended to edits, which the caller may use again. The rest is as for Insert.
 func (s *Sequence) Delete(g *causal.Graph, h causal.History, lv causal.LV, pos, n int, edits []Edit) []Edit {
-	if h.Complete() && s.log.extend(backDeleteOp, lv, pos, n) {
+	if n == 1 && h.Complete() && s.log.goBack(lv, pos, 1) {
 		s.length--
 		return append(edits, Edit{Pos: pos, Deleted: 1})
 	}
