@@ -22,9 +22,18 @@ type rumour struct {
 	seen    []uint64 // bits of the devices that have it or asked for it
 }
 
-func (g *rumour) saw(d *Device) bool { return g.seen[d.number/64]&(1<<(d.number%64)) != 0 }
+// saw reports whether d has g or asked for it.
+func (g *rumour) saw(d *Device) bool {
+	return d.number/64 < len(g.seen) && g.seen[d.number/64]&(1<<(d.number%64)) != 0
+}
 
-func (g *rumour) see(d *Device) { g.seen[d.number/64] |= 1 << (d.number % 64) }
+// see notes that d has g or asked for it. It may be a clone that was not there when g was published.
+func (g *rumour) see(d *Device) {
+	for d.number/64 >= len(g.seen) {
+		g.seen = append(g.seen, 0)
+	}
+	g.seen[d.number/64] |= 1 << (d.number % 64)
+}
 
 // publish gossips a message of d.
 func (s *Sim) publish(d *Device, m replica.Message) {

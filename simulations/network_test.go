@@ -170,6 +170,20 @@ func TestGossip(t *testing.T) {
 	}
 }
 
+// A clone that starts while something is gossiped gets it as well, however many devices there were before.
+func TestRumourOfManyDevices(t *testing.T) {
+	g := &rumour{seen: make([]uint64, 1)}
+	for n := range 200 {
+		d := &Device{number: n}
+		if g.saw(d) {
+			t.Fatalf("device %d has seen it before", n)
+		}
+		if g.see(d); !g.saw(d) || g.saw(&Device{number: n + 1}) || n > 0 && !g.saw(&Device{number: n - 1}) {
+			t.Fatalf("when device %d has seen it: %b", n, g.seen)
+		}
+	}
+}
+
 // In a large network offers of what the other has are not carried, and count as if they were.
 func TestOffersInVain(t *testing.T) {
 	const devices, ops = maxSmall + 4, 10

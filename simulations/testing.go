@@ -2,7 +2,6 @@ package simulations
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -129,5 +128,5 @@ func (s *Sim) Result() *Result { return s.result }
 
 // String says where the simulation is.
 func (s *Sim) String() string {
-	return fmt.Sprintf("%s devices at %v", strconv.Itoa(len(s.devices)), s.now)
+	return fmt.Sprintf("%d devices at %v", len(s.devices), s.now)
 }
