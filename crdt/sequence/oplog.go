@@ -175,9 +175,12 @@ func (l *opLog) sizeAt(base causal.LV) int {
 }
 
 // warm unpacks what is needed for runs to hold all ops from lv on.
-func (l *opLog) warm(lv causal.LV) {
+func (l *opLog) warm(lv causal.LV) { l.warmFor(lv, 1) }
+
+// warmFor is warm with room for the log to become so many times as long as it is from lv on.
+func (l *opLog) warmFor(lv causal.LV, ahead float64) {
 	if lv < l.coldEnd() {
-		*l = l.warmed(lv)
+		*l = l.unpacked(lv, ahead)
 	}
 }
 
@@ -187,8 +190,16 @@ func (l *opLog) warmed(lv causal.LV) opLog {
 	if lv >= l.coldEnd() {
 		return *l
 	}
+	return l.unpacked(lv, 1)
+}
+
+func (l *opLog) unpacked(lv causal.LV, ahead float64) opLog {
 	keep := sort.Search(len(l.cold), func(i int) bool { return l.cold[i].end > lv })
-	var runs []opRun
+	n := len(l.runs)
+	for i := keep; i < len(l.cold); i++ {
+		n += l.cold[i].n
+	}
+	runs := make([]opRun, 0, int(ahead*float64(n)))
 	for i := keep; i < len(l.cold); i++ {
 		runs = l.cold[i].unpack(runs)
 	}

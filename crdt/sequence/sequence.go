@@ -213,7 +213,7 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		return t
 	}
 	base := s.base(low)
-	s.log.warm(base)
+	s.log.warmFor(base, min(max(s.ahead(base, g), 2), 8))
 	if s.ranges != nil {
 		s.ranges.goTo(s, g, t, base)
 	}
@@ -234,8 +234,13 @@ func (s *Sequence) begin(t *tracker, log *opLog, base causal.LV, r *ranges) {
 
 // expect tells t, and the log, how much of g is still to come, which holds a batch before the first op of that is applied.
 func (s *Sequence) expect(t *tracker, g *causal.Graph) {
-	t.tree.ahead = float64(g.Len()-t.base) / float64(max(s.log.end()-t.base, 1))
+	t.tree.ahead = s.ahead(t.base, g)
 	s.log.runs = roomy(s.log.runs, t.tree.ahead)
+}
+
+// ahead returns how many times as many ops as s has from base on there will be when it has all of g.
+func (s *Sequence) ahead(base causal.LV, g *causal.Graph) float64 {
+	return float64(g.Len()-base) / float64(max(s.log.end()-base, 1))
 }
 
 // stale reports whether to start anew costs no more than to keep t: the ops that t does
