@@ -17,18 +17,24 @@ type chainEnd struct {
 
 // lookUpEnd returns the end of the chain of the actor whose op is the last of the graph.
 func (c *Chains) lookUpEnd() *chainEnd {
-	e := &c.end
-	if n := c.graph.Len(); e.end != n {
-		if c.unhashed {
-			panic("crdt: author a change of chains without hashes")
-		}
-		ai := c.graph.ActorOf(n - 1)
-		k, i := c.infos.at(c.chains[ai].last)
-		*e = chainEnd{end: n, actor: ai, name: c.graph.Actor(ai), time: k.time(i), effective: k.effective(i), count: k.count(i)}
-		e.looked, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
-		e.hash = &e.looked
+	if c.end.end != c.graph.Len() {
+		c.findLast()
 	}
-	return e
+	return &c.end
+}
+
+// findLast looks up what is not remembered.
+func (c *Chains) findLast() {
+	if c.unhashed {
+		panic("crdt: author a change of chains without hashes")
+	}
+	n := c.graph.Len()
+	ai := c.graph.ActorOf(n - 1)
+	k, i := c.infos.at(c.chains[ai].last)
+	e := &c.end
+	*e = chainEnd{end: n, actor: ai, name: c.graph.Actor(ai), time: k.time(i), effective: k.effective(i), count: k.count(i)}
+	e.looked, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
+	e.hash = &e.looked
 }
 
 // goOn adds a change that goes on from e, which becomes it, and has seen no more: n ops, made at time, of size bytes about, with the given
@@ -70,6 +76,7 @@ func (c *Chains) authorKeystroke(f *typingFrame, op *typedOp, time int64) causal
 	e := c.lookUpEnd()
 	h := &c.checker.hasher
 	buf, ops := f.appendHashed(h.begin(e.hash), op, time-e.time)
-	h.sum(buf)
+	h.pad(buf)
+	h.finish()
 	return c.goOn(e, h.last(), op.size, time, wireSizeOf(len(f.slice), ops))
 }

@@ -80,7 +80,8 @@ func (d *draft) playKeystroke(s *State, op *typedOp) {
 // wroteKeystroke takes notice of a change that isKeystroke and has become span of the graph.
 func (d *draft) wroteKeystroke(s *State, span causal.Span) {
 	s.applied.Take(s.graph, span)
-	d.end, d.next = span.End, d.next+causal.Seq(span.Len())
+	d.end = span.End
+	d.next += causal.Seq(span.End - span.Start)
 }
 
 // appendKeystroke appends the batch of the change that authorKeystroke makes to buf.

@@ -65,8 +65,11 @@ func newFrame(slice string, path []byte) typingFrame {
 // appendHashed appends a change in the form that is hashed: op, made delta later than the actor's previous change. As it has no refs and
 // its ops are few bytes, it travels in the same form. It returns the size of the encoded op too.
 func (f *typingFrame) appendHashed(buf []byte, op *typedOp, delta int64) ([]byte, int) {
-	buf = append(buf, mpFixArr) // no refs
-	buf = appendInt(buf, delta)
+	if uint64(delta) <= 127 {
+		buf = append(buf, mpFixArr, byte(delta)) // no refs
+	} else {
+		buf = appendInt(append(buf, mpFixArr), delta)
+	}
 	var at int // where the op starts
 	if op.size == 1 {
 		if n := len(buf); len(f.one) <= len(f.short) && cap(buf)-n >= len(f.short) {
