@@ -13,7 +13,11 @@ type chainEnd struct {
 	effective EffectiveTime
 	count     changeCount
 	looked    Hash // room for a hash that was looked up
+	// head is how a batch begins that holds one change by actor, which builds on no other's: up to the seq of the change before.
+	head [keystrokeHead]byte
 }
+
+const keystrokeHead = 3 + 2 + causal.ActorSize + 2
 
 // lookUpEnd returns the end of the chain of the actor whose op is the last of the graph.
 func (c *Chains) lookUpEnd() *chainEnd {
@@ -35,6 +39,8 @@ func (c *Chains) findLast() {
 	*e = chainEnd{end: n, actor: ai, name: c.graph.Actor(ai), time: k.time(i), effective: k.effective(i), count: k.count(i)}
 	e.looked, _ = c.hash(k, i) // the last change of an actor has its hash, whatever rests
 	e.hash = &e.looked
+	e.name.AppendTo(append(e.head[:0], mpFixArr|5, FormatVersion, mpFixArr|1, mpBin8, causal.ActorSize))
+	copy(e.head[keystrokeHead-2:], []byte{mpFixArr | 4, 0})
 }
 
 // goOn adds a change that goes on from e, which becomes it, and has seen no more: n ops, made at time, of size bytes about, with the given

@@ -100,16 +100,11 @@ type nextChange struct {
 // read reads b, a batch of one change that goes on from e with the seq next, is about one slice, and has ops that are hashed as they are. It
 // checks all that decoding the batch and Chains.Check would, but for the hash and the signature.
 func (k *nextChange) read(e *chainEnd, next causal.Seq, slice string, b []byte) bool {
-	const actorHead = 2 + causal.ActorSize
 	// The table of actors, and the context: the change before.
-	if len(b) < 3+actorHead+2 || b[0] != mpFixArr|5 || b[1] != FormatVersion || b[2] != mpFixArr|1 || b[3] != mpBin8 || b[4] != causal.ActorSize {
+	if len(b) < keystrokeHead+1 || [keystrokeHead]byte(b) != e.head {
 		return false
 	}
-	if name := &e.name; !bytes.Equal(b[5:5+len(name.Device)], name.Device[:]) ||
-		!bytes.Equal(b[5+len(name.Device):3+actorHead], name.Nonce[:]) || b[3+actorHead] != mpFixArr|4 || b[4+actorHead] != 0 {
-		return false
-	}
-	seq, b, ok := readUint(b[5+actorHead:])
+	seq, b, ok := readUint(b[keystrokeHead:])
 	if !ok || seq != uint64(next)-1 || len(b) < 2+len(e.hash) || b[0] != mpBin8 || int(b[1]) != len(e.hash) || !bytes.Equal(b[2:2+len(e.hash)], e.hash[:]) {
 		return false
 	}

@@ -165,7 +165,7 @@ func (sp *spot) read(ops []byte, left int, op *typedOp) ([]byte, bool) {
 	op.size, op.pos = int(n), int(pos)
 	switch uint16(ops[0])<<8 | uint16(ops[1]) {
 	case insertHead:
-		if op.raw, rest, ok = readStr(rest); !ok || utf8.RuneCount(op.raw) != op.size {
+		if op.raw, rest, ok = readStr(rest); !ok || !(len(op.raw) == 1 && op.size == 1) && utf8.RuneCount(op.raw) != op.size {
 			return nil, false
 		}
 	case deleteHead:

@@ -89,15 +89,13 @@ func (c *Chains) appendKeystroke(buf []byte, f *typingFrame, op *typedOp, time i
 	e := c.lookUpEnd()
 	next := c.chains[e.actor].next
 	// About what it takes: such batches are small and many.
-	size := 2 + 3 + causal.ActorSize + 2 + uintSize(uint64(next)) + 2 + len(e.hash) + uintSize(uint64(e.time)) + 5 +
+	size := keystrokeHead + uintSize(uint64(next)) + 2 + len(e.hash) + uintSize(uint64(e.time)) + 5 +
 		1 + uintSize(uint64(time-e.time)) + len(f.one) + uintSize(uint64(op.pos)) + len(op.text) + 2
 	if sign != nil {
 		size += 2 + 9 + 66
 	}
 	buf = slices.Grow(buf, size)
-	buf = append(buf, mpFixArr|5, FormatVersion, mpFixArr|1, mpBin8, causal.ActorSize)
-	buf = append(append(buf, e.name.Device[:]...), e.name.Nonce[:]...)
-	buf = appendUint(append(buf, mpFixArr|4, 0), uint64(next-1))
+	buf = appendUint(append(buf, e.head[:]...), uint64(next-1))
 	buf = appendInt(append(append(buf, mpBin8, byte(len(e.hash))), e.hash[:]...), e.time)
 	buf = append(buf, mpFixArr|3, 0, 1, mpBin8, 0)
 	from := len(buf)
