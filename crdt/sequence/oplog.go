@@ -193,6 +193,7 @@ func (l *opLog) warmed(lv causal.LV) opLog {
 	return l.unpacked(lv, 1)
 }
 
+// unpacked is warmed where some of that is packed, with room as for warmFor.
 func (l *opLog) unpacked(lv causal.LV, ahead float64) opLog {
 	keep := sort.Search(len(l.cold), func(i int) bool { return l.cold[i].end > lv })
 	n := len(l.runs)
