@@ -1,9 +1,6 @@
 package crdt
 
 import (
-	"cmp"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -72,13 +69,6 @@ type chain struct {
 	next    causal.Seq      // the seq after that
 	sigs    []keptSignature // ascending
 	thinned int             // of sigs, those that stay for good
-}
-
-// keptSignature is a signature at the change with index change.
-type keptSignature struct {
-	seq    causal.Seq
-	change int
-	sig    [ed25519.SignatureSize]byte
 }
 
 // NewChains returns the chains of the empty store with the given ID.
@@ -177,110 +167,6 @@ func (c *Chains) chainOf(a causal.Actor) *chain {
 		return nil
 	}
 	return &c.chains[ai]
-}
-
-// Tip returns the end of a's chain, and false if nothing of a is held. If the log is forked that is the end of the branch
-// that came first: see TipOf.
-func (c *Chains) Tip(a causal.Actor) (Tip, bool) {
-	ch := c.chainOf(a)
-	if ch == nil {
-		return Tip{}, false
-	}
-	return c.tip(ch.last), true
-}
-
-// TipOf returns the end of the branch with index i in the graph.
-func (c *Chains) TipOf(i causal.ActorIndex) Tip { return c.tip(c.chains[i].last) }
-
-// TipAt returns the end of the change that lv is an op of. Its hash may have to be computed again (see Rest), which fails if the source does.
-func (c *Chains) TipAt(lv causal.LV) (Tip, error) { return c.tipAt(c.change(lv)) }
-
-// tip returns the Tip that ends in change i.
-func (c *Chains) tip(i int) Tip {
-	t, err := c.tipAt(i)
-	if err != nil {
-		panic(err) // the last change of an actor has its hash, whatever rests
-	}
-	return t
-}
-
-// tipAt is tip for any change: its hash may have to be computed again, which fails if the source does.
-func (c *Chains) tipAt(i int) (Tip, error) {
-	k, j := c.infos.at(i)
-	d := c.graph.Dot(k.span(j).End - 1)
-	hash, err := c.hash(k, j)
-	return Tip{Actor: d.Actor, Seq: d.Seq, Hash: hash}, err
-}
-
-// Tips returns the ends of all chains, one for each branch of a log, sorted by actor, seq and hash, in a new slice.
-func (c *Chains) Tips() []Tip {
-	order := c.graph.ByName()
-	out := make([]Tip, len(order))
-	for i, ai := range order {
-		out[i] = c.tip(c.chains[ai].last)
-	}
-	if c.graph.Forked() {
-		slices.SortFunc(out, Tip.Compare)
-	}
-	return out
-}
-
-// Digest returns the SHA-256 over all tips: equal digests mean equal stores.
-func (c *Chains) Digest() Hash {
-	if !c.fresh {
-		h := sha256.New()
-		var room [1 << 10]byte
-		buf := room[:0]
-		add := func(t Tip) {
-			buf = t.Actor.AppendTo(buf)
-			buf = appendUint(buf, uint64(t.Seq))
-			buf = append(buf, t.Hash[:]...)
-			if len(buf) > len(room)*7/8 {
-				h.Write(buf)
-				buf = buf[:0]
-			}
-		}
-		if c.graph.Forked() {
-			for _, t := range c.Tips() {
-				add(t)
-			}
-		} else {
-			for _, ai := range c.graph.ByName() { // as Tips, without the room for all of them
-				add(c.tip(c.chains[ai].last))
-			}
-		}
-		h.Write(buf)
-		c.digest, c.fresh = Hash(h.Sum(nil)), true
-	}
-	return c.digest
-}
-
-// HashAt returns the hash of the change whose last op is d, of the first that came if the log is forked, and false if c holds none. It may be computed again (see Rest);
-// if the source fails, the answer is false as well.
-func (c *Chains) HashAt(d causal.Dot) (Hash, bool) {
-	i, ok := c.findEnd(d)
-	if !ok {
-		return Hash{}, false
-	}
-	k, j := c.infos.at(i)
-	hash, err := c.hash(k, j)
-	return hash, err == nil
-}
-
-// Holds reports whether t is the end of a change that c holds. Its hash may have to be computed again (see Rest), which fails if
-// the source does.
-func (c *Chains) Holds(t Tip) (bool, error) {
-	_, ok, err := c.findTip(t)
-	return ok, err
-}
-
-// Find returns the last op of the change that t ends, and false if c does not hold it. It fails as Holds does.
-func (c *Chains) Find(t Tip) (causal.LV, bool, error) {
-	i, ok, err := c.findTip(t)
-	if !ok || err != nil {
-		return 0, false, err
-	}
-	return c.span(i).End - 1, true, nil
 }
 
 // ChangeAt returns the change that lv, which must be in the graph, is an op of.
@@ -490,114 +376,4 @@ func (c *Chains) refHash(ch *Change, i int, parents []causal.LV) (Hash, bool) {
 		}
 	}
 	return c.HashAt(ch.Refs[i])
-}
-
-// Signatures are kept at least this often, counted per actor.
-const (
-	keepChanges = 1000
-	keepBytes   = 64 << 10
-)
-
-// sigWindow is the number of an actor's latest signatures that are held whatever
-// depends on them: another's change may still arrive that does, and a batch can only end, for
-// an actor, in a signature.
-const sigWindow = 64
-
-// AddSignature keeps s, a signature at a change that c holds: the one that came last, if several end in its dot. It does not verify s. Signatures that no other
-// actor's change depends on are thinned out as they age.
-func (c *Chains) AddSignature(s Signature) {
-	i, ok := c.findEnd(s.Dot)
-	if c.graph.Forked() {
-		// Of several changes it is at the one that came last.
-		for _, lv := range c.graph.All(s.Dot) {
-			if n := c.change(lv); c.span(n).End == lv+1 && (!ok || n > i) {
-				i, ok = n, true
-			}
-		}
-	}
-	if !ok {
-		panic(fmt.Sprintf("crdt: signature at %s, where no change ends", s.Dot))
-	}
-	c.addSignature(i, s)
-}
-
-// addSignature keeps s, a signature at change i.
-func (c *Chains) addSignature(i int, s Signature) {
-	ch := &c.chains[c.graph.ActorOf(c.span(i).Start)]
-	at, found := ch.findSig(s.Dot.Seq)
-	if found {
-		return
-	}
-	ch.sigs = slices.Insert(ch.sigs, at, keptSignature{seq: s.Dot.Seq, change: i, sig: s.Sig})
-	if at < ch.thinned {
-		ch.thinned++
-	}
-	if len(ch.sigs)-ch.thinned >= 2*sigWindow {
-		c.thin(ch)
-	}
-}
-
-// SignatureAt returns the signature kept at the change that ends with op lv, and false if there is none.
-func (c *Chains) SignatureAt(lv causal.LV) (Signature, bool) {
-	ch, d := &c.chains[c.graph.ActorOf(lv)], c.graph.Dot(lv)
-	i, ok := ch.findSig(d.Seq)
-	if !ok {
-		return Signature{}, false
-	}
-	return Signature{Dot: d, Sig: ch.sigs[i].sig}, true
-}
-
-// thin drops signatures older than the last sigWindow that nothing needs.
-func (c *Chains) thin(ch *chain) {
-	end := len(ch.sigs) - sigWindow
-	kept := ch.sigs[:ch.thinned]
-	for i := ch.thinned; i < end; i++ {
-		var before changeCount
-		if len(kept) > 0 {
-			before = c.count(kept[len(kept)-1].change)
-		}
-		if c.keeps(before, ch.sigs[i], ch.sigs[i+1]) {
-			kept = append(kept, ch.sigs[i])
-		}
-	}
-	ch.thinned = len(kept)
-	ch.sigs = append(kept, ch.sigs[end:]...)
-}
-
-// keeps reports whether a signature is kept for good: another actor's change depends on
-// the change signed, or without it those before and after were too far apart.
-func (c *Chains) keeps(before changeCount, this, after keptSignature) bool {
-	if k, i := c.infos.at(this.change); k.isNeeded(i) {
-		return true
-	}
-	next := c.count(after.change)
-	return next.changes-before.changes > keepChanges || next.bytes-before.bytes > keepBytes
-}
-
-// keptSigs returns the signatures of a batch that holds the ops [from, to) of the branch with index ai: the last one, and those that are
-// kept for good.
-func (c *Chains) keptSigs(ai causal.ActorIndex, from, to causal.Seq) (out []Signature) {
-	own, a := &c.chains[ai], c.graph.Actor(ai)
-	i, _ := own.findSig(from)
-	if i == len(own.sigs) || own.sigs[i].seq >= to {
-		return nil
-	}
-	var before changeCount
-	if lv, ok := c.graph.LVOf(ai, from-1); ok {
-		before = c.count(c.change(lv))
-	}
-	for ; i < len(own.sigs) && own.sigs[i].seq < to; i++ {
-		k := own.sigs[i]
-		if last := i+1 == len(own.sigs) || own.sigs[i+1].seq >= to; last || c.keeps(before, k, own.sigs[i+1]) {
-			out = append(out, Signature{Dot: causal.Dot{Actor: a, Seq: k.seq}, Sig: k.sig})
-			before = c.count(k.change)
-		}
-	}
-	return out
-}
-
-func (ch *chain) findSig(seq causal.Seq) (int, bool) {
-	return slices.BinarySearchFunc(ch.sigs, seq, func(k keptSignature, seq causal.Seq) int {
-		return cmp.Compare(k.seq, seq)
-	})
 }
