@@ -353,3 +353,21 @@ func TestTooLargeQuietly(t *testing.T) {
 	d.update(t, func(tx *Tx) { tx.Text("t").Append("goes on") })
 	wantJSON(t, `{"t":"goes on"}`, d)
 }
+
+// A transaction, its views and the text they are given take no memory, as long as nothing keeps them.
+func TestTxTakesNoMemory(t *testing.T) {
+	d := newDevice(0)
+	d.update(t, func(tx *Tx) { tx.Text("t").Append("stands") })
+	for name, begin := range map[string]func(*State, Actor, int64) Tx{"quietly": (*State).BeginQuietly, "aloud": (*State).Begin} {
+		allocs := testing.AllocsPerRun(100, func() {
+			tx := begin(d.state, d.actor, 1)
+			text := tx.Text("t")
+			text.Insert(text.Len(), "a longer string")
+			text.Delete(0, 1)
+			tx.Rollback()
+		})
+		if allocs != 0 {
+			t.Errorf("begun %s, %v allocations", name, allocs)
+		}
+	}
+}
