@@ -67,8 +67,8 @@ func (h *Hasher) sum(buf []byte) {
 	h.finish()
 }
 
-// pad is the first half of sum, and finish the other. What is done between them costs less than elsewhere: the processor waits until the
-// bytes that were written one by one can be read again as a block.
+// pad is the first half of sum, and finish the other. What is done between them is done while the processor would wait: bytes that were
+// written one by one cannot be read again as a block at once.
 func (h *Hasher) pad(buf []byte) {
 	if cap(buf) > cap(h.room) {
 		h.room = buf[:0]

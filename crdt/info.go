@@ -291,7 +291,7 @@ func (t *infoTable) open() int {
 }
 
 // addTyped is add for one op that goes on in the last chunk, by the actor who all of it is by, in a change like most there: none of the
-// columns that would say more is needed, which saves a third of the time. It returns where the hash is now, or nil if the change is not like that, and then does nothing.
+// columns that would say more is needed. It returns where the hash is now, or nil if the change is not like that, and then does nothing.
 func (t *infoTable) addTyped(hash *Hash, lv causal.LV, time int64, effective EffectiveTime, actor causal.ActorIndex) *Hash {
 	if len(t.chunks) == 0 {
 		return nil

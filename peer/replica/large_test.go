@@ -71,13 +71,54 @@ func TestLargeBlocksGoOnAsTheyCame(t *testing.T) {
 		}
 		drive(a.id)
 	}
+	// A large block by two devices, of which each has its own part: it is not sent the other one too.
+	both := start(t, "both", replica.Limits{})
+	writers := []*device{start(t, "one", replica.Limits{}), start(t, "other", replica.Limits{})}
+	for _, w := range writers {
+		for range crdt.TargetBatchChanges / 4 {
+			if _, err := w.r.Commit(1, func(tx *crdt.Tx) error { tx.Counter("n").Add(1); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		quiet(t, w)
+		if err := both.r.Restore(w.log.Blocks()[0].Batch); err != nil {
+			t.Fatal(err)
+		}
+		if err := both.log.Append(replica.Block{First: both.log.Len(), Batch: w.log.Blocks()[0].Batch}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large, _, err := both.r.Chains().Cut(both.log, []causal.Span{{Start: 0, End: both.log.Len()}}, 0, 0)
+	if err != nil || large.Len() != crdt.TargetBatchChanges/2 {
+		t.Fatalf("a batch of %d changes, %v", large.Len(), err)
+	}
+	blocks = append(blocks, replica.Block{Batch: large.AppendTo(nil)})
+	if err := r.Step(a.id, &replica.Changes{Batch: blocks[2].Batch}, now); err != nil {
+		t.Fatal(err)
+	}
+	drive(a.id)
+	for _, w := range writers {
+		meet(w.id, w.r.Digest(), w.r.Chains().Tips())
+		sent, failed := drive(w.id)
+		changes := 0
+		for _, m := range sent {
+			b, err := crdt.DecodeBatch(m.Batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changes += b.Len()
+		}
+		if failed != nil || changes != crdt.TargetBatchChanges*5/4 {
+			t.Errorf("%s is sent %d changes, %v", w.name, changes, failed)
+		}
+	}
 	log.err = errors.New("the disk is gone")
 	meet(empty.id, empty.r.Digest(), nil)
 	sent, failed := drive(empty.id)
 	if failed != nil || len(sent) != len(blocks) {
 		t.Fatalf("%d messages for %d blocks, %v", len(sent), len(blocks), failed)
 	}
-	left := uint64(crdt.TargetBatchChanges)
+	left := uint64(crdt.TargetBatchChanges * 3 / 2)
 	for i, m := range sent {
 		left -= crdt.TargetBatchChanges / 2
 		if &m.Batch[0] != &blocks[i].Batch[0] || m.Remaining != left {
@@ -85,7 +126,7 @@ func TestLargeBlocksGoOnAsTheyCame(t *testing.T) {
 		}
 	}
 	meet(half.id, half.r.Digest(), half.r.Chains().Tips())
-	if sent, failed = drive(half.id); failed != nil || len(sent) != 1 || &sent[0].Batch[0] != &blocks[1].Batch[0] {
+	if sent, failed = drive(half.id); failed != nil || len(sent) != 2 || &sent[0].Batch[0] != &blocks[1].Batch[0] {
 		t.Errorf("who has the first block is sent %d messages, %v", len(sent), failed)
 	}
 	for end := now + 40_000; now < end; now += 1_000 {
