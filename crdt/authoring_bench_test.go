@@ -103,7 +103,7 @@ func (l *live) commit(b *testing.B, begin begins, a crdt.Actor, time int64, patc
 }
 
 // check checks the text.
-func (l *live) check(b *testing.B, want string) {
+func (l *live) check(b testing.TB, want string) {
 	if l.state.Text("text").String() != want {
 		b.Fatal("wrong text")
 	}
@@ -145,21 +145,10 @@ func BenchmarkCommitTyped(b *testing.B) {
 	run("quietly", (*crdt.State).BeginQuietly, false)
 	run("encoded", (*crdt.State).BeginQuietly, true)
 	run("events", (*crdt.State).Begin, false)
-	b.Run("batches", func(b *testing.B) {
+	b.Run("typist", func(b *testing.B) {
 		measure(b, len(patches), func() {
 			l := newLive()
-			batch := new(crdt.Batch)
-			for i := range patches {
-				tx := l.state.BeginQuietly(agent(0), int64(i))
-				write(tx.Text("text"), &patches[i])
-				if _, ok, err := tx.CommitTo(batch); !ok || err != nil {
-					b.Fatal(ok, err)
-				}
-				if batch.Len() == 1000 {
-					batch.AppendTo(nil)
-					batch = new(crdt.Batch)
-				}
-			}
+			l.typeBlocks(b, patches, func(batch *crdt.Batch) { batch.AppendTo(nil) })
 			l.check(b, session.EndContent)
 		})
 	})

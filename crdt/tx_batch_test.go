@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/atollsync/atoll/crdt"
+	"github.com/atollsync/atoll/crdt/sessions"
 )
 
 // TestCommitTo commits the same to a batch that is being made and as changes of which a batch is made afterwards, and has a reader,
@@ -58,21 +59,8 @@ func TestCommitTo(t *testing.T) {
 				t.Fatalf("got  %x\nwant %x", got, want)
 			}
 		}
-		for _, l := range []*live{by, reader} {
-			if l.chains.Digest() != at.chains.Digest() || l.chains.Len() != at.chains.Len() {
-				t.Fatal("the chains differ")
-			}
-			for lv := range at.chains.Graph().Len() {
-				if got, want := at.chains.ChangeAt(lv), l.chains.ChangeAt(lv); got != want {
-					t.Fatalf("got %+v, want %+v", got, want)
-				}
-			}
-			for _, slice := range []string{"text", "other"} {
-				if got, want := at.state.Text(slice).String(), l.state.Text(slice).String(); got != want {
-					t.Fatalf("%s: got %q, want %q", slice, got, want)
-				}
-			}
-		}
+		at.sameAs(t, by, writtenTexts...)
+		at.sameAs(t, reader, writtenTexts...)
 	})
 }
 
@@ -89,11 +77,31 @@ func (l *live) read(t rapid.TB, batch *crdt.Batch) {
 	l.state.ApplyAll(l.chains.Add(checked))
 }
 
+// sameAs checks that o has the same chains as l, and shows the same in some texts.
+func (l *live) sameAs(t rapid.TB, o *live, texts ...string) {
+	if o.chains.Digest() != l.chains.Digest() || o.chains.Len() != l.chains.Len() {
+		t.Fatal("the chains differ")
+	}
+	for lv := range l.chains.Graph().Len() {
+		if got, want := o.chains.ChangeAt(lv), l.chains.ChangeAt(lv); got != want {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	}
+	for _, slice := range texts {
+		if got, want := o.state.Text(slice).String(), l.state.Text(slice).String(); got != want {
+			t.Fatalf("%s: got %q, want %q", slice, got, want)
+		}
+	}
+}
+
+// writtenTexts are where drawWrites writes. The second has a name that frames of typing do not copy as a whole.
+var writtenTexts = []string{"text", "a text whose slice has a long name"}
+
 // drawWrites returns what a transaction does: mostly a keystroke, at times more, something else or an error.
 func drawWrites(t *rapid.T) func(tx *crdt.Tx) {
-	slice := "text"
+	slice := writtenTexts[0]
 	if rapid.IntRange(0, 9).Draw(t, "elsewhere") == 0 {
-		slice = "a text whose slice has a long name" // that frames of typing do not copy as a whole
+		slice = writtenTexts[1]
 	}
 	n := 1
 	if rapid.IntRange(0, 9).Draw(t, "several") == 0 {
@@ -128,25 +136,27 @@ func drawWrites(t *rapid.T) func(tx *crdt.Tx) {
 
 // TestCommitToSession commits a recorded session to batches, which a fresh replica takes.
 func TestCommitToSession(t *testing.T) {
+	testBlocks(t, func(l *live, patches []sessions.Patch, each func(*crdt.Batch)) {
+		batch := new(crdt.Batch)
+		for i := range patches {
+			tx := l.state.BeginQuietly(agent(0), int64(i))
+			write(tx.Text("text"), &patches[i])
+			if _, ok, err := tx.CommitTo(batch); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			if batch.Len() == 1000 || i+1 == len(patches) {
+				each(batch)
+				batch = new(crdt.Batch)
+			}
+		}
+	})
+}
+
+// testBlocks has author write a session in blocks, which it gives to each, and a fresh replica take them.
+func testBlocks(t *testing.T, author func(l *live, patches []sessions.Patch, each func(*crdt.Batch))) {
 	session := recorded(t, "sveltecomponent")
-	author, reader := newLive(), newLive()
-	batch := new(crdt.Batch)
-	for i, p := range session.Patches() {
-		tx := author.state.BeginQuietly(agent(0), int64(i))
-		write(tx.Text("text"), &p)
-		if _, ok, err := tx.CommitTo(batch); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		if batch.Len() == 1000 {
-			reader.read(t, batch)
-			batch = new(crdt.Batch)
-		}
-	}
-	reader.read(t, batch)
-	if reader.state.Text("text").String() != session.EndContent {
-		t.Fatal("wrong text")
-	}
-	if author.chains.Digest() != reader.chains.Digest() {
-		t.Fatal("the chains differ")
-	}
+	at, reader := newLive(), newLive()
+	author(at, session.Patches(), func(block *crdt.Batch) { reader.read(t, block) })
+	at.check(t, session.EndContent)
+	at.sameAs(t, reader, "text")
 }

@@ -37,10 +37,6 @@ type draft struct {
 	next causal.Seq
 	// alone: this change goes on from that one, and neither the State nor its graph holds anything since.
 	alone bool
-	// row is the typing to which that change was committed, nil if it was not, and rowText the text at the spot then: all that row is
-	// about is the same while these are.
-	row     *keystrokes
-	rowText *textContent
 }
 
 // putOp is a TextInsert or TextDelete of n code points that is put off.
@@ -55,7 +51,6 @@ const maxRoom = 1 << 10
 
 // wrote takes notice of a change that was committed.
 func (d *draft) wrote(a *Accepted) {
-	d.row = nil
 	d.end, d.next = a.Span.End, a.Seq+causal.Seq(a.Span.Len())
 }
 

@@ -23,7 +23,6 @@ func (tx *Tx) CommitEncoded(buf []byte, sign Sign) (batch []byte, span causal.Sp
 		s.draft.playKeystroke(s, &op)
 		buf, span = s.chains.appendKeystroke(buf, s.spot.typing(), &op, s.draft.time, sign)
 		s.draft.wroteKeystroke(s, span)
-		s.draft.row = nil
 		tx.finish()
 		return buf, span, true, nil
 	}

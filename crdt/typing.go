@@ -161,7 +161,7 @@ func readTypingPath(b []byte) (path, rest []byte, ok bool) {
 
 // newKeystrokes returns the typing that ch, whose op is op, makes.
 func newKeystrokes(ch *Change, op *typedOp, path []byte) *keystrokes {
-	t := &keystrokes{actor: ch.Actor, seq: ch.Seq, slice: ch.Groups[0].Slice, path: path, time: ch.Time}
+	t := &keystrokes{actor: ch.Actor, seq: ch.Seq, slice: ch.Groups[0].Slice, path: path}
 	t.add(ch.Time, op)
 	return t
 }
@@ -179,7 +179,7 @@ func (t *keystrokes) add(time int64, op *typedOp) {
 	if t.n > 0 {
 		t.times.add(time)
 	} else {
-		t.times.last = time
+		t.time, t.times.last = time, time
 	}
 	t.n++
 	t.len += op.size
@@ -225,6 +225,45 @@ func (t *keystrokes) cursor() typingCursor {
 	return typingCursor{time: t.time, runs: t.runs, text: t.text, times: t.times.reader()}
 }
 
+// typingMark is where a typing ended once, which has grown since.
+type typingMark struct {
+	n     int // changes
+	runs  int
+	last  int // changes of the last run
+	text  int // bytes
+	times timeColumn
+}
+
+// mark returns where t ends.
+func (t *keystrokes) mark() typingMark {
+	m := typingMark{n: t.n, runs: len(t.runs), text: len(t.text), times: t.times}
+	if m.runs > 0 {
+		m.last = t.runs[m.runs-1].n
+	}
+	return m
+}
+
+// cursorFrom returns a cursor at the last change before m, which is t's.
+func (t *keystrokes) cursorFrom(m *typingMark) typingCursor {
+	if m.n == 0 {
+		return t.cursor()
+	}
+	r := &t.runs[m.runs-1]
+	c := typingCursor{time: m.times.last, runs: t.runs[m.runs:], left: r.n - m.last, text: t.text[m.text:], times: t.times.readerFrom(&m.times), begun: true}
+	c.begin(r)
+	c.pos += (m.last - 1) * c.step
+	return c
+}
+
+// begin moves to the first change of r.
+func (c *typingCursor) begin(r *typingRun) {
+	c.step, c.size, c.pos = r.step(), r.size, r.pos
+	c.kind, c.typedOp.text = r.kind, ""
+	if r.kind == typeBackspace {
+		c.kind = typeDelete
+	}
+}
+
 // next moves to the next change, and returns false after the last.
 func (c *typingCursor) next() bool {
 	if c.left > 0 {
@@ -236,12 +275,8 @@ func (c *typingCursor) next() bool {
 		}
 		r := &c.runs[0]
 		c.runs = c.runs[1:]
-		c.left, c.step = r.n-1, r.step()
-		c.size, c.pos = r.size, r.pos
-		c.kind, c.typedOp.text = r.kind, ""
-		if r.kind == typeBackspace {
-			c.kind = typeDelete
-		}
+		c.left = r.n - 1
+		c.begin(r)
 	}
 	if c.kind == typeInsert {
 		n := bytesOfRunes(c.text, c.size)
@@ -361,9 +396,6 @@ func (t *keystrokes) from(n int) *keystrokes {
 		if i < n {
 			out.seq += causal.Seq(c.size)
 			continue
-		}
-		if out.n == 0 {
-			out.time = c.time
 		}
 		out.add(c.time, &c.typedOp)
 	}

@@ -36,6 +36,16 @@ func (c *timeColumn) add(time int64) {
 
 func (c *timeColumn) reader() timeReader { return timeReader{enc: c.enc} }
 
+// readerFrom returns a reader of what was added to c since it was as in m.
+func (c *timeColumn) readerFrom(m *timeColumn) timeReader {
+	r := timeReader{enc: c.enc[len(m.enc):], delta: m.delta}
+	if m.repeat > 0 { // there may be more to what was a repetition then
+		v, n := binary.Uvarint(c.enc[m.token:])
+		r.enc, r.repeat = c.enc[m.token+n:], (v+1)/2-m.repeat
+	}
+	return r
+}
+
 // timeReader reads the differences of a timeColumn that was checked.
 type timeReader struct {
 	enc    []byte
