@@ -269,28 +269,6 @@ var ErrFormat = errors.New("crdt: malformed batch")
 // Context complete, as they are in every batch that Chains makes or Check accepts.
 func (b *Batch) AppendTo(buf []byte) []byte { return b.appendTo(buf, nil) }
 
-// Columns are a batch in a form for archives, which compress each column on its own: what AppendTo gives, with the
-// columns of all that is typed taken out and put one after another.
-type Columns struct {
-	Frame     []byte // all else
-	Runs      []byte
-	Positions []byte
-	Times     []byte
-	Text      []byte // UTF-8
-}
-
-// Columns returns b in columns.
-func (b *Batch) Columns() *Columns {
-	c := new(Columns)
-	c.Frame = b.appendTo(nil, c)
-	return c
-}
-
-// Len returns the size of c in bytes.
-func (c *Columns) Len() int {
-	return len(c.Frame) + len(c.Runs) + len(c.Positions) + len(c.Times) + len(c.Text)
-}
-
 func (b *Batch) appendTo(buf []byte, columns *Columns) []byte {
 	var room [4]causal.Actor
 	actors := b.actors(room[:0])
@@ -375,7 +353,11 @@ func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) 
 		buf = appendUint(buf, uint64(ai))
 		if t := p.typing; t != nil {
 			buf = appendUint(buf, uint64(t.n))
-			buf = t.appendTo(buf, times[ai], columns)
+			if columns != nil {
+				buf = t.appendColumns(buf, times[ai], columns)
+			} else {
+				buf = t.appendTo(buf, times[ai])
+			}
 			times[ai] = t.times.last
 			continue
 		}
@@ -383,8 +365,12 @@ func (b *Batch) appendSegments(buf []byte, actors int, index func(causal.Actor) 
 		buf = append(buf, mpBin8, 0)
 		from := len(buf)
 		for _, ch := range b.single[p.from:p.to] {
-			buf = ch.appendWire(buf, times[ai], index)
-			times[ai] = ch.Time
+			before := times[ai]
+			if times[ai] = ch.Time; columns != nil {
+				columns.runs.add(ch.Time-before, 1)
+				before = ch.Time
+			}
+			buf = ch.appendWire(buf, before, index)
 		}
 		buf = endBin(buf, from)
 	}

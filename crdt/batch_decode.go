@@ -13,16 +13,6 @@ import (
 // more. Errors wrap ErrFormat.
 func DecodeBatch(b []byte) (*Batch, error) { return new(BatchDecoder).decode(b, nil) }
 
-// DecodeBatch reads the batch that c, which it leaves as it is, is the columns of. It refers to c; all else is as for the function.
-func (c *Columns) DecodeBatch() (*Batch, error) {
-	left := *c
-	b, err := new(BatchDecoder).decode(c.Frame, &left)
-	if err == nil && left.Len() > len(c.Frame) {
-		return nil, fmt.Errorf("%w: columns go on after the end", ErrFormat)
-	}
-	return b, err
-}
-
 // BatchDecoder decodes batches one after another, for one who takes in each before the next: a keystroke that arrives
 // alone should cost little more than its hash, so what only reading a batch takes is used again. The zero value is ready for
 // use. It is not safe for concurrent use.
@@ -32,8 +22,8 @@ type BatchDecoder struct {
 	Passing bool
 
 	batch Batch
-	// columns are where the columns of what is typed are, nil if they are in place.
-	columns *Columns
+	// columns are where the columns of what is typed, and all times, are, nil if they are in place.
+	columns *columnsReader
 	reason  string // why the last part was not read, if more is known than that
 	table   []tableActor
 	refs    []causal.Dot      // room for Refs
@@ -76,13 +66,13 @@ func (d *BatchDecoder) Decode(b []byte) (*Batch, error) {
 	return d.decode(b, nil)
 }
 
-func (d *BatchDecoder) decode(b []byte, columns *Columns) (*Batch, error) {
-	size := len(b)
+func (d *BatchDecoder) decode(b []byte, columns *columnsReader) (*Batch, error) {
+	size, limit := len(b), MaxBatchBytes
 	if columns != nil {
-		size = columns.Len()
+		size, limit = columns.left.Len(), MaxColumnsBytes
 	}
-	if size > MaxBatchBytes {
-		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, size, MaxBatchBytes)
+	if size > limit {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrFormat, size, limit)
 	}
 	from := d.begin(b, columns)
 	rest, part := b[len(d.head):], ""
@@ -123,7 +113,7 @@ func (d *BatchDecoder) decode(b []byte, columns *Columns) (*Batch, error) {
 }
 
 // begin makes d ready for batch b, and returns the first of batchParts that is to be read.
-func (d *BatchDecoder) begin(b []byte, columns *Columns) int {
+func (d *BatchDecoder) begin(b []byte, columns *columnsReader) int {
 	if d.piece == 0 {
 		d.changes, d.piece = d.firstRoom[:], 1
 		d.slices, d.head = d.sliceRoom[:0], d.headRoom[:0]
@@ -406,6 +396,11 @@ func (d *BatchDecoder) readChange(b []byte, ai int, ch *Change) ([]byte, bool) {
 	delta, b, ok := readInt(b)
 	if !ok || delta < -MaxTime || delta > MaxTime {
 		return nil, false
+	}
+	if d.columns != nil {
+		if delta, ok = d.columns.time(delta); !ok {
+			return nil, false
+		}
 	}
 	ch.Time = by.time + delta
 	n, b, ok = readArray(b)

@@ -31,6 +31,9 @@ const (
 	MaxBatchActors   = 1 << 16
 	MaxBatchSegments = 1 << 17
 	MaxBatchItems    = 1 << 19 // refs and slices of all its changes that are not in columns, and 7 for each of those
+
+	// MaxColumnsBytes bounds the Columns of a batch: a time may take two bytes more there.
+	MaxColumnsBytes = MaxBatchBytes + 2*MaxBatchChanges + 16
 )
 
 // Targets for cutting batches, not limits: a batch ends at the first kept signature

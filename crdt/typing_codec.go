@@ -27,29 +27,22 @@ const (
 	runKinds    = 3
 )
 
-// appendTo appends the encoding of t. before is the Time of the actor's previous change. If columns is not nil, the
-// columns go there, and only their lengths to buf.
-func (t *keystrokes) appendTo(buf []byte, before int64, columns *Columns) []byte {
-	buf = append(buf, mpFixArr|typingItems)
-	buf = appendStr(buf, t.slice)
-	buf = append(buf, t.path...)
-	buf = appendInt(buf, t.time-before)
-	if columns != nil {
-		column := func(c *[]byte, grown []byte) {
-			buf = appendUint(buf, uint64(len(grown)-len(*c)))
-			*c = grown
-		}
-		column(&columns.Runs, t.appendRuns(columns.Runs))
-		column(&columns.Positions, t.appendPositions(columns.Positions))
-		column(&columns.Times, append(columns.Times, t.times.enc...))
-		column(&columns.Text, append(columns.Text, t.text...))
-		return buf
-	}
+// appendTo appends the encoding of t. before is the Time of the actor's previous change.
+func (t *keystrokes) appendTo(buf []byte, before int64) []byte {
+	buf = t.appendHead(buf, t.time-before)
 	room := make([]byte, 0, 2*len(t.runs)+16)
 	buf = appendBin(buf, t.appendRuns(room))
 	buf = appendBin(buf, t.appendPositions(room))
 	buf = appendBin(buf, t.times.enc)
 	return appendStr(buf, t.text)
+}
+
+// appendHead appends what is before the columns.
+func (t *keystrokes) appendHead(buf []byte, delta int64) []byte {
+	buf = append(buf, mpFixArr|typingItems)
+	buf = appendStr(buf, t.slice)
+	buf = append(buf, t.path...)
+	return appendInt(buf, delta)
 }
 
 func (t *keystrokes) appendRuns(column []byte) []byte {
@@ -91,8 +84,8 @@ func (t *keystrokes) sizeBound() int {
 
 // readKeystrokes reads those of an actor: n changes, the first of which is seq. before is the Time of the
 // actor's previous change. What is read refers to b, and to columns, from which it takes its part if they are not nil. It
-// accepts only what appendTo writes.
-func readKeystrokes(b []byte, columns *Columns, actor causal.Actor, seq causal.Seq, before int64, n int) (t *keystrokes, rest []byte, ok bool) {
+// accepts only what appendTo, or appendColumns, writes.
+func readKeystrokes(b []byte, columns *columnsReader, actor causal.Actor, seq causal.Seq, before int64, n int) (t *keystrokes, rest []byte, ok bool) {
 	count, b, ok := readArray(b)
 	if !ok || count != typingItems || n < leastTyping {
 		return nil, nil, false
@@ -110,21 +103,29 @@ func readKeystrokes(b []byte, columns *Columns, actor causal.Actor, seq causal.S
 	if !ok || delta < -MaxTime || delta > MaxTime {
 		return nil, nil, false
 	}
+	if columns != nil {
+		if delta, ok = columns.time(delta); !ok {
+			return nil, nil, false
+		}
+	}
 	if t.time = before + delta; t.time < 0 || t.time > MaxTime {
 		return nil, nil, false
 	}
 	var parts Columns
-	if columns == nil {
-		if b, ok = parts.read(b); !ok {
-			return nil, nil, false
-		}
-	} else if b, ok = parts.take(b, columns); !ok {
+	if columns != nil {
+		b, ok = parts.take(b, &columns.left)
+	} else {
+		b, ok = parts.read(b)
+	}
+	if !ok || !t.readRuns(parts.Runs, parts.Positions) {
 		return nil, nil, false
 	}
-	if !t.readRuns(parts.Runs, parts.Positions) {
-		return nil, nil, false
+	if columns != nil {
+		t.times, ok = columns.times(t.time, n-1)
+	} else {
+		t.times, ok = readTimes(parts.Times, t.time, n-1)
 	}
-	if t.times, ok = readTimes(parts.Times, t.time, n-1); !ok {
+	if !ok {
 		return nil, nil, false
 	}
 	t.text = string(parts.Text)
@@ -144,25 +145,6 @@ func (c *Columns) read(b []byte) (rest []byte, ok bool) {
 	}
 	c.Text, b, ok = readStr(b)
 	return b, ok
-}
-
-// take takes the columns of one typing, the lengths of which b starts with, from those of several.
-func (c *Columns) take(b []byte, from *Columns) (rest []byte, ok bool) {
-	column := func(to, from *[]byte) {
-		var n uint64
-		if ok {
-			n, b, ok = readUint(b)
-		}
-		if ok = ok && n <= uint64(len(*from)); ok {
-			*to, *from = (*from)[:n:n], (*from)[n:]
-		}
-	}
-	ok = true
-	column(&c.Runs, &from.Runs)
-	column(&c.Positions, &from.Positions)
-	column(&c.Times, &from.Times)
-	column(&c.Text, &from.Text)
-	return b, ok && utf8.Valid(c.Text)
 }
 
 // readRuns reads the two columns that make up t.runs, and checks all of it that does not depend on the text.

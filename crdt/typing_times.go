@@ -23,15 +23,20 @@ func (c *timeColumn) add(time int64) {
 	delta := time - c.last
 	c.last = time
 	if len(c.enc) > 0 && delta == c.delta {
-		if c.repeat == 0 {
-			c.token = len(c.enc)
-		}
-		c.repeat++
-		c.enc = binary.AppendUvarint(c.enc[:c.token], 2*c.repeat-1)
+		c.again(1)
 		return
 	}
 	c.delta, c.repeat = delta, 0
 	c.enc = binary.AppendUvarint(c.enc, 2*zigzag(delta))
+}
+
+// again adds n more like the last difference, but for last.
+func (c *timeColumn) again(n uint64) {
+	if c.repeat == 0 {
+		c.token = len(c.enc)
+	}
+	c.repeat += n
+	c.enc = binary.AppendUvarint(c.enc[:c.token], 2*c.repeat-1)
 }
 
 func (c *timeColumn) reader() timeReader { return timeReader{enc: c.enc} }

@@ -24,9 +24,9 @@ import (
 // among text and positions among positions, so this takes less than any one frame around all.
 const (
 	archiveMagic   = "atoll archive\x00"
-	archiveVersion = 1
+	archiveVersion = 3
 	// forkedVersion is that of an archive in which some log has several branches: which is built on takes hashes to tell.
-	forkedVersion = 2
+	forkedVersion = 4
 	columns       = 5
 )
 
@@ -165,7 +165,7 @@ type byteReader interface {
 // NewArchiveReader returns a reader of the archive that r gives. It reads from r byte by byte at times: unless r
 // is an io.ByteReader it should be buffered.
 func NewArchiveReader(r io.Reader) (*ArchiveReader, error) {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(crdt.MaxBatchBytes))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(crdt.MaxColumnsBytes))
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
@@ -215,7 +215,7 @@ func (a *ArchiveReader) Next() (*crdt.Batch, error) {
 				return nil, cutShort(err)
 			}
 		}
-		if raw[i] > crdt.MaxBatchBytes || packed[i] > raw[i] {
+		if raw[i] > crdt.MaxColumnsBytes || packed[i] > raw[i] {
 			return nil, fmt.Errorf("%w: a column of %d bytes in %d", ErrArchive, raw[i], packed[i])
 		}
 		total += raw[i]
@@ -224,7 +224,7 @@ func (a *ArchiveReader) Next() (*crdt.Batch, error) {
 		a.ended = true
 		return nil, io.EOF
 	}
-	if total > crdt.MaxBatchBytes {
+	if total > crdt.MaxColumnsBytes {
 		return nil, fmt.Errorf("%w: a block of %d bytes", ErrArchive, total)
 	}
 	var parts [columns][]byte
