@@ -77,12 +77,14 @@ func (c *Chains) authorNext(ch *Change) Accepted {
 	return a
 }
 
-// authorKeystroke is authorNext for the change that consists of op, made at time, in the text that f is about. It never becomes a Change.
-func (c *Chains) authorKeystroke(f *typingFrame, op *typedOp, time int64) causal.Span {
+// authorRow is authorNext for the changes that are left to row, typed into the text that f is about. They never become Changes.
+func (c *Chains) authorRow(f *typingFrame, row typingCursor) {
 	e := c.lookUpEnd()
 	h := &c.checker.hasher
-	buf, ops := f.appendHashed(h.begin(e.hash), op, time-e.time)
-	h.pad(buf)
-	h.finish()
-	return c.goOn(e, h.last(), op.size, time, wireSizeOf(len(f.slice), ops))
+	for row.next() {
+		buf, ops := f.appendHashed(h.begin(e.hash), &row.typedOp, row.time-e.time)
+		h.pad(buf)
+		h.finish()
+		c.goOn(e, h.last(), row.size, row.time, wireSizeOf(len(f.slice), ops))
+	}
 }

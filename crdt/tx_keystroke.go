@@ -83,7 +83,7 @@ func (d *draft) wroteKeystroke(s *State, span causal.Span) {
 	d.next += causal.Seq(span.End - span.Start)
 }
 
-// appendKeystroke appends the batch of the change that authorKeystroke makes to buf.
+// appendKeystroke appends the batch of a change that authorRow could make: op, made at time, in the text that f is about.
 func (c *Chains) appendKeystroke(buf []byte, f *typingFrame, op *typedOp, time int64, sign Sign) ([]byte, causal.Span) {
 	e := c.lookUpEnd()
 	next := c.chains[e.actor].next

@@ -141,10 +141,7 @@ func (t *Typist) commit() {
 	}
 	if t.next > s.pass.base {
 		s.chains.addContext(t.batch, causal.Dot{Actor: t.actor, Seq: s.draft.next - 1}, s.pass.base-1)
-		frame := s.spot.typing()
-		for c := row.cursorFrom(&t.held); c.next(); {
-			s.chains.authorKeystroke(frame, &c.typedOp, c.time)
-		}
+		s.chains.authorRow(s.spot.typing(), row.cursorFrom(&t.held))
 		s.draft.wroteKeystroke(s, causal.Span{Start: s.pass.base, End: t.next})
 	}
 	if t.fresh && row.n < leastTyping {
