@@ -49,12 +49,19 @@ func (s *State) eachKeystroke(t *keystrokes, lv causal.LV, yield func(causal.Spa
 	ps, text := &s.pass, t.text
 	ps.actor = t.actor // whoever reads what is shown leaves it
 	seq := t.seq
+	begun := false
 	for i := range t.runs {
 		r := &t.runs[i]
 		pos, step := r.pos, r.step()
 		for range r.n {
 			span := causal.Span{Start: lv, End: lv + causal.LV(r.size)}
-			s.start(span, nil)
+			if begun {
+				s.applied.Continue(span.End)
+				ps.base, ps.lv = lv, lv
+			} else {
+				s.start(span, nil)
+				begun = true
+			}
 			ps.first = seq
 			n := 0 // bytes
 			if r.kind == typeInsert {

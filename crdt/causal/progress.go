@@ -109,6 +109,13 @@ func (p *Progress) Take(g *Graph, span Span) History {
 	return h
 }
 
+// Continue is Take for ops that follow those taken in last, in their run, up to end.
+func (p *Progress) Continue(end LV) {
+	k := &p.known[p.last]
+	k.head, k.end = end-1, end
+	p.taken[len(p.taken)-1].End, p.heads[len(p.heads)-1] = end, end-1
+}
+
 // runOf returns the index of the run of g that holds lv, which is mostly that of the last change or the next.
 func (p *Progress) runOf(g *Graph, lv LV) int {
 	for i := p.run; i < min(p.run+2, len(g.runs)); i++ {

@@ -105,7 +105,14 @@ func TestProgress(t *testing.T) {
 			g.Runs(s, func(r Run) bool {
 				for at := r.Start; at < r.End; {
 					end := LV(rapid.IntRange(int(at)+1, int(r.End)).Draw(t, "end"))
-					f.take(t, Span{at, end})
+					if at > r.Start && rapid.Bool().Draw(t, "continue") {
+						f.Continue(end)
+						if f.End() != end {
+							t.Fatalf("end %d, want %d", f.End(), end)
+						}
+					} else {
+						f.take(t, Span{at, end})
+					}
 					at = end
 				}
 				return true
