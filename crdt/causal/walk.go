@@ -50,39 +50,80 @@ func (g *Graph) maximal(lvs []LV) []LV {
 	if g.holdHeads(lvs) {
 		return append(lvs[:0], g.heads...) // who wrote something has mostly seen everything; the rest is in their history
 	}
-	// One walk down from all of them together, as far as the smallest: whatever is met as a parent, or
-	// lower in a stretch that was entered higher up, is in another's history.
-	const asMember, asParent = 0, 1
-	least := lvs[0]
-	var room [roomFor]met
-	queue := g.start(room[:0], lvs, asMember)
-	kept := len(lvs) // kept ones move to the end, where what is left shrinks
-	members := len(lvs)
-	for members > 0 {
-		m := queue[0]
-		queue = queue.pop()
-		covered := m.flags == asParent
-		for {
-			if m.flags == asMember {
-				members--
-				if len(queue) > 0 && queue[0].lv == m.lv {
-					covered = true // and m.lv is another's parent, too
-				}
-				if !covered {
-					kept--
-					lvs[kept] = m.lv
-				}
-			}
-			covered = true
-			if len(queue) == 0 || queue[0].stretch != m.stretch {
-				break
-			}
-			m = queue[0]
-			queue = queue.pop()
+	// One walk down from all of them together, as far as the least: what is met as a parent, or lower in a stretch that has another, is in
+	// another's history.
+	const covered = none // in place of the stretch of such a one
+	var roomForStretches [roomFor]int32
+	stretches := g.stretchesOf(roomForStretches[:0], lvs)
+	least, next := lvs[0], len(lvs)-1
+	var room [roomFor]uint64
+	ahead := newStretchSet(stretches[0], stretches[next], room[:])
+	for i, s := range stretches {
+		ahead.add(s)
+		if i > 0 && stretches[i-1] == s {
+			stretches[i-1] = covered
 		}
-		queue = g.down(queue, m.stretch, least, asParent)
 	}
-	return append(lvs[:0], lvs[kept:]...)
+	for {
+		s := ahead.take()
+		for next >= 0 && (stretches[next] == s || stretches[next] == covered) {
+			next--
+		}
+		if next < 0 {
+			break
+		}
+		among := stretches[next] // nobody who has not been met lies above it
+		for k, hi := g.parentsOf(int(s)); k < hi; k++ {
+			p := g.parents[k]
+			if p < least {
+				continue
+			}
+			up := g.parentStretches[k]
+			ahead.add(up)
+			if up > among {
+				continue
+			}
+			if i := notAbove(lvs[:next+1], p) - 1; i >= 0 && stretches[i] == up {
+				stretches[i] = covered
+			}
+		}
+	}
+	kept := 0
+	for i, s := range stretches {
+		if s != covered {
+			lvs[kept] = lvs[i]
+			kept++
+		}
+	}
+	return lvs[:kept]
+}
+
+// stretchesOf appends the stretches that lvs, which are ascending, lie in to buf.
+func (g *Graph) stretchesOf(buf []int32, lvs []LV) []int32 {
+	i := len(g.runs)
+	for _, lv := range slices.Backward(lvs) {
+		if i == len(g.runs) || lv >= g.runs[i].End {
+			i = g.runIndex(lv)
+		} else {
+			i = g.runBelow(i+1, lv)
+		}
+		buf = append(buf, g.stretchOf(i))
+	}
+	slices.Reverse(buf)
+	return buf
+}
+
+// notAbove returns how many of lvs, which are ascending, are not above lv.
+func notAbove(lvs []LV, lv LV) int {
+	lo, hi := 0, len(lvs)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); lvs[mid] <= lv {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // holdHeads reports whether all heads of g are among lvs, which are ascending.
