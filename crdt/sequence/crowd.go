@@ -40,7 +40,7 @@ func (t *tracker) gather(g *causal.Graph, at, end place, left causal.LV, right i
 	c := new(crowd)
 	for q := at; q != end; q = t.tree.after(q) {
 		ref := t.tree.ref(q)
-		if o := &t.origins[ref]; o.left == left && o.right == right {
+		if t.lefts[ref] == left && t.origins[ref].right == right {
 			lv := t.tree.spans[ref].id
 			c.add(g, c.find(g, lv), lv, ref)
 		}

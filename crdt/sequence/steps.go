@@ -161,8 +161,7 @@ func (t *tracker) fragment(ref int32, id causal.LV) int32 {
 // recount makes the tree count a span according to its state in the seen version.
 func (t *tracker) recount(ref, was, is int32) {
 	if from, to := countsOf(was), countsOf(is); from != to {
-		p := t.tree.note(ref)
-		t.tree.count(p, t.tree.in(p)^from^to)
+		t.tree.toggle(ref, from^to)
 	}
 }
 

@@ -240,7 +240,7 @@ func (d *document) check() (string, error) {
 	if n := d.seq.Len(); n != len(text) || n != d.elems.Len() || n != d.rope.Len() {
 		return "", fmt.Errorf("sequence of %d, %d elements, rope of %d, text of %d", n, d.elems.Len(), d.rope.Len(), len(text))
 	}
-	return string(text), nil
+	return string(text), d.seq.CheckTracker()
 }
 
 // diffAt says where two texts part.

@@ -25,7 +25,8 @@ type tracker struct {
 	base, done causal.LV
 	old        int // elements at base
 	tree       spanTree
-	origins    []origin // by span ref
+	origins    []origin    // by span ref
+	lefts      []causal.LV // by span ref, the left origins
 	steps      []step
 	moved      []movedElement
 	later      func(a, b causal.LV) bool // orders moves; nil if there are none
@@ -37,11 +38,10 @@ type tracker struct {
 	astray bool
 }
 
-// origin says where a span was inserted, and how it stands now. That of the second and
+// origin says where a span was inserted, but for its left origin, and how it stands now. That of the second and
 // further elements of a span follows from the span: each has the one before it as left origin and
-// no right origin.
+// no right origin. Left origins, which only insertions ask for, are kept apart: toggling goes all over this.
 type origin struct {
-	left causal.LV
 	// right is the span that starts with the right origin, none if there is none.
 	right int32
 	// seen is 0 if the seen version does not have the span, 1 if it shows it, and more if it has it but does not show it:
@@ -66,13 +66,13 @@ type tip struct {
 func (t *tracker) reset(base causal.LV, size, ops int) {
 	t.base, t.done, t.old = base, base, size
 	t.tree.reset()
-	t.tree.spans, t.origins = slices.Grow(t.tree.spans, 2*ops), slices.Grow(t.origins[:0], 2*ops)
+	t.tree.spans, t.origins, t.lefts = slices.Grow(t.tree.spans, 2*ops), slices.Grow(t.origins[:0], 2*ops), slices.Grow(t.lefts[:0], 2*ops)
 	t.steps, t.moved, t.off, t.tip = slices.Grow(t.steps[:0], ops), t.moved[:0], nil, tip{}
 	t.crowds = nil
 	t.astray = false
 	if size > 0 {
 		t.tree.insert(place{}, firstOld, size, inSeen|inMerged|inKnown|inOld)
-		t.addOrigin(origin{left: atStart, right: none, seen: 1, next: none})
+		t.addOrigin(atStart, origin{right: none, seen: 1, next: none})
 	}
 }
 
@@ -84,9 +84,12 @@ func (t *tracker) applied(op *opRun) {
 	}
 }
 
-// addOrigin sets the origin of the span that was added to the tree last. Refs count up, since
+// addOrigin sets the origins of the span that was added to the tree last. Refs count up, since
 // no span ever leaves a tracker.
-func (t *tracker) addOrigin(o origin) { t.origins = append(roomy(t.origins, t.tree.ahead), o) }
+func (t *tracker) addOrigin(left causal.LV, o origin) {
+	t.origins = append(roomy(t.origins, t.tree.ahead), o)
+	t.lefts = append(roomy(t.lefts, t.tree.ahead), left)
+}
 
 // split cuts the span at p at off, which lies inside it.
 func (t *tracker) split(p place, off int) (int32, place) {
@@ -96,12 +99,12 @@ func (t *tracker) split(p place, off int) (int32, place) {
 	return ref, q
 }
 
-// follow notes that right has been split off left, and returns its origin.
-func (t *tracker) follow(left, right int32) origin {
+// follow notes that right has been split off left, and returns its origins.
+func (t *tracker) follow(left, right int32) (causal.LV, origin) {
 	o := t.origins[left]
-	o.left, o.right = t.tree.spans[right].id-1, none
+	o.right = none
 	t.origins[left].next = right
-	return o
+	return t.tree.spans[right].id - 1, o
 }
 
 // wedge puts n new elements from lv on into the span at p, off elements after its start, and returns their span.
@@ -109,9 +112,9 @@ func (t *tracker) wedge(p place, off int, lv causal.LV, n int) int32 {
 	left := t.tree.ref(p)
 	ref := t.tree.newSpan(span{id: lv, n: int32(n)})
 	right := t.tree.wedge(p, off, ref, inSeen|inMerged|inKnown)
-	o := t.follow(left, right)
-	t.addOrigin(origin{left: o.left, right: right, seen: 1, next: none})
-	t.addOrigin(o)
+	before, o := t.follow(left, right)
+	t.addOrigin(before, origin{right: right, seen: 1, next: none})
+	t.addOrigin(before, o)
 	return ref
 }
 
@@ -208,7 +211,7 @@ func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left 
 	at := t.tree.settle(p)
 	end, right := t.tree.known(at), none
 	if t.tree.valid(end) {
-		if ref := t.tree.ref(end); t.origins[ref].left == left {
+		if ref := t.tree.ref(end); t.lefts[ref] == left {
 			right = ref
 		}
 	}
@@ -246,9 +249,8 @@ func (t *tracker) integrate(g *causal.Graph, lv causal.LV, n int, p place, left 
 scan:
 	for q := from; q != end; {
 		ref := t.tree.ref(q)
-		o := &t.origins[ref]
-		if o.left == left {
-			switch c := t.compareRight(o.right, right); {
+		if t.lefts[ref] == left {
+			switch c := t.compareRight(t.origins[ref].right, right); {
 			case c == 0 && among != nil && ref != next:
 				scanning = false
 			case c == 0 && (among != nil || g.CompareDots(lv, t.tree.spans[ref].id) < 0):
@@ -257,7 +259,7 @@ scan:
 				scanning = c < 0
 			}
 			met++
-		} else if t.compareLeft(o.left, left) < 0 {
+		} else if t.compareLeft(t.lefts[ref], left) < 0 {
 			break
 		}
 		if t.stands(q) {
@@ -291,22 +293,22 @@ func (t *tracker) last(g *causal.Graph, lv causal.LV, at, end place, left causal
 	p := q
 	q.slot--
 	ref := t.tree.ref(q)
-	o := &t.origins[ref]
+	among, its := t.lefts[ref] == left, t.origins[ref].right
 	switch {
-	case o.right == right && o.left == left: // a sibling, the last one
+	case its == right && among: // a sibling, the last one
 		return p, g.CompareDots(t.tree.spans[ref].id, lv) < 0
 	case right == none:
 		return p, false
-	case o.right != none:
-		return p, o.right != right
+	case its != none:
+		return p, its != right
 	}
-	return p, o.left == left // a child of the left origin, as the right origin itself
+	return p, among // a child of the left origin, as the right origin itself
 }
 
 // add puts a new span at p and returns it.
 func (t *tracker) add(p place, lv causal.LV, n int, left causal.LV, right int32) int32 {
 	ref, _ := t.tree.insert(p, lv, n, inSeen|inMerged|inKnown)
-	t.addOrigin(origin{left: left, right: right, seen: 1, next: none})
+	t.addOrigin(left, origin{right: right, seen: 1, next: none})
 	return ref
 }
 
@@ -359,11 +361,11 @@ func (t *tracker) delete(op *opRun, edits []Edit) []Edit {
 			_, p = t.split(p, off)
 		}
 		ref := t.tree.ref(p)
-		if left < int(t.tree.spans[ref].n) {
+		n := t.tree.size(p)
+		if left < n {
 			t.split(p, left)
-			p = t.tree.at(ref)
+			p, n = t.tree.at(ref), left
 		}
-		n := int(t.tree.spans[ref].n)
 		left -= n
 		if op.kind == backDeleteOp {
 			lv -= causal.LV(n)

@@ -103,7 +103,8 @@ type spanTree struct {
 
 type spanNode struct {
 	parent int32
-	n      int32
+	n      int16
+	index  uint8          // as spanLeaf.index
 	kids   [nodeCap]int32 // leaves at level 1, nodes above
 	w      [nodeCap]width
 }
@@ -129,6 +130,9 @@ func (t *spanTree) len() int { return len(t.spans) - len(t.freeSpans) }
 
 // ref returns the span at p, which must hold one.
 func (t *spanTree) ref(p place) int32 { return t.leaves[p.leaf].refs[p.slot] }
+
+// size returns the number of elements of the span at p, without a look at the span.
+func (t *spanTree) size(p place) int { return int(t.leaves[p.leaf].ns[p.slot]) }
 
 // in returns where the elements of the span at p are counted.
 func (t *spanTree) in(p place) counts { return t.leaves[p.leaf].in[p.slot] }
@@ -167,6 +171,11 @@ func (t *spanTree) at(ref int32) place {
 	if slot < int(l.n) && l.refs[slot] == ref {
 		return place{leaf, slot}
 	}
+	for i := slot + 1; i < int(l.n); i++ { // what is put before a span moves it up
+		if l.refs[i] == ref {
+			return place{leaf, i}
+		}
+	}
 	for i := range l.refs[:l.n] {
 		if l.refs[i] == ref {
 			return place{leaf, i}
@@ -178,7 +187,9 @@ func (t *spanTree) at(ref int32) place {
 // note is at for whoever changes t and will ask again: next time there is nothing to look for.
 func (t *spanTree) note(ref int32) place {
 	p := t.at(ref)
-	t.spans[ref].where = whereIn(p.leaf, p.slot)
+	if s, where := &t.spans[ref], whereIn(p.leaf, p.slot); s.where != where {
+		s.where = where
+	}
 	return p
 }
 
@@ -189,6 +200,20 @@ func (t *spanTree) count(p place, c counts) {
 	d.sub(l.in[p.slot].width(n))
 	l.in[p.slot] = c
 	t.owe(p.leaf, d)
+}
+
+// toggle takes the elements of a span out of the sequence that some author saw, or puts them in, whichever they are not. c is inSeen, and
+// inKnown if it does the same to what that author knows.
+func (t *spanTree) toggle(ref int32, c counts) {
+	p := t.note(ref)
+	l := &t.leaves[p.leaf]
+	in := &l.in[p.slot%leafCap]
+	d := t.spans[ref].n
+	if *in&inSeen != 0 {
+		d = -d
+	}
+	*in ^= c
+	t.owe(p.leaf, width{seen: d, known: d & -int32(c&inKnown>>2)})
 }
 
 // grow adds n elements to the end of the span at p, takes them from there if n is below 0.
@@ -219,40 +244,66 @@ func (t *spanTree) flush() {
 	if len(t.dirty) == 0 {
 		return
 	}
+	// What changes together mostly stands together: what leaves of one parent hand up goes on from there as one.
+	parent, sum := none, width{}
 	for _, leaf := range t.dirty {
-		if t.leaves[leaf].dirty { // and not part of another since
-			t.handUp(leaf)
+		l := &t.leaves[leaf]
+		if !l.dirty { // but part of another since
+			continue
 		}
+		d := t.handUp(leaf)
+		if l.parent != parent {
+			t.widen(parent, sum)
+			parent, sum = l.parent, width{}
+		}
+		sum.add(d)
 	}
+	t.widen(parent, sum)
 	t.dirty = t.dirty[:0]
 }
 
-// handUp lets the nodes above a leaf know how wide it is.
-func (t *spanTree) handUp(leaf int32) {
+// handUp lets the parent of a leaf, if there is one, know how wide that is, and returns by how much more than it knew.
+func (t *spanTree) handUp(leaf int32) width {
 	l := &t.leaves[leaf]
 	l.dirty = false
 	if l.parent == none {
-		return
+		return width{}
 	}
 	n := &t.nodes[l.parent]
-	i := n.find(leaf)
+	i := n.findNear(leaf, &l.index)
 	d := l.w
 	d.sub(n.w[i])
-	if d == (width{}) {
+	n.w[i] = l.w
+	return d
+}
+
+// widen lets the nodes above a node, if that is one, know that it is wider by d.
+func (t *spanTree) widen(node int32, d width) {
+	if node == none || d == (width{}) {
 		return
 	}
-	n.w[i] = l.w
-	for child, up := l.parent, n.parent; up != none; child, up = up, n.parent {
-		n = &t.nodes[up]
-		n.w[n.find(child)].add(d)
+	for child := &t.nodes[node]; child.parent != none; {
+		up := &t.nodes[child.parent]
+		up.w[up.findNear(node, &child.index)].add(d)
+		child, node = up, child.parent
 	}
 }
 
 // find returns where a child of n is.
-func (n *spanNode) find(child int32) int32 {
-	i := int32(0)
+func (n *spanNode) find(child int32) int {
+	i := 0
 	for n.kids[i] != child {
 		i++
+	}
+	return i
+}
+
+// findNear is find for a child that was at index when it was looked for last, and notes where it is now.
+func (n *spanNode) findNear(child int32, index *uint8) int {
+	i := int(*index % nodeCap)
+	if n.kids[i] != child || i >= int(n.n) {
+		i = n.find(child)
+		*index = uint8(i)
 	}
 	return i
 }

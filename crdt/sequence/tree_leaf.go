@@ -1,12 +1,14 @@
 package sequence
 
-// spanLeaf holds spans that stand next to each other, told by the arena they are in, with what a search among them needs.
+// spanLeaf holds spans that stand next to each other, told by the arena they are in, with what a search among them needs. What comes before
+// refs is one line of a processor's cache, and all that a span which is counted otherwise changes.
 type spanLeaf struct {
 	parent     int32
-	n          int32
 	prev, next int32
-	w          width // of all its spans
+	n          int16
 	dirty      bool  // its parent does not know w
+	index      uint8 // where it stood in its parent when that was looked for
+	w          width // of all its spans
 	in         [leafCap]counts
 	refs       [leafCap]int32
 	ns         [leafCap]int32 // how many elements each span has
@@ -51,7 +53,7 @@ func (t *spanTree) splitLeaf(p place) place {
 		t.leaves = append(roomy(t.leaves, t.ahead), spanLeaf{})
 	}
 	old, l := &t.leaves[p.leaf], &t.leaves[fresh]
-	keep := int32(leafCap / 2)
+	keep := leafCap / 2
 	if p.slot == leafCap && old.next == none {
 		keep = leafCap
 	}
@@ -62,33 +64,33 @@ func (t *spanTree) splitLeaf(p place) place {
 	}
 	old.pour(t, keep, fresh)
 	t.addSibling(p.leaf, fresh, l.w, 0)
-	if p.slot > int(keep) || keep == leafCap {
-		return place{fresh, p.slot - int(keep)}
+	if p.slot > keep || keep == leafCap {
+		return place{fresh, p.slot - keep}
 	}
 	return p
 }
 
 // pour moves the spans of l from a slot on to the end of another leaf, and with them their width.
-func (l *spanLeaf) pour(t *spanTree, from, to int32) {
+func (l *spanLeaf) pour(t *spanTree, from int, to int32) {
 	r := &t.leaves[to]
-	n := l.n - from
-	copy(r.refs[r.n:], l.refs[from:l.n])
-	copy(r.ns[r.n:], l.ns[from:l.n])
-	copy(r.in[r.n:], l.in[from:l.n])
+	had, n := int(r.n), int(l.n)-from
+	copy(r.refs[had:], l.refs[from:l.n])
+	copy(r.ns[had:], l.ns[from:l.n])
+	copy(r.in[had:], l.in[from:l.n])
 	var w width
-	for i := from; i < l.n; i++ {
-		t.spans[l.refs[i]].where = whereIn(to, int(r.n+i-from))
+	for i := from; i < int(l.n); i++ {
+		t.spans[l.refs[i]].where = whereIn(to, had+i-from)
 		w.add(l.in[i].width(l.ns[i]))
 	}
-	l.n = from
-	r.n += n
+	l.n = int16(from)
+	r.n += int16(n)
 	l.w.sub(w)
 	r.w.add(w)
 }
 
 // dropLeaf takes an empty leaf out of a tree that has others.
 func (t *spanTree) dropLeaf(leaf int32) {
-	t.handUp(leaf)
+	t.widen(t.leaves[leaf].parent, t.handUp(leaf))
 	t.finger.leaf = none
 	l := &t.leaves[leaf]
 	if l.prev != none {
@@ -107,6 +109,6 @@ func (t *spanTree) dropLeaf(leaf int32) {
 func (t *spanTree) joinNext(leaf int32) {
 	from := t.leaves[leaf].next
 	t.leaves[from].pour(t, 0, leaf)
-	t.handUp(leaf)
+	t.widen(t.leaves[leaf].parent, t.handUp(leaf))
 	t.dropLeaf(from)
 }

@@ -158,7 +158,7 @@ func (t *spanTree) known(p place) place {
 	for up != none {
 		n := &t.nodes[up]
 		i := n.find(child)
-		for i++; i < n.n; i++ {
+		for i++; i < int(n.n); i++ {
 			if n.w[i].known > 0 {
 				return t.firstKnown(n.kids[i], level)
 			}
