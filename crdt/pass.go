@@ -96,6 +96,10 @@ func (ps *pass) findForked(d causal.Dot, on *Tip) (causal.LV, bool) {
 // supersede makes lv, of the op being applied, a member of set and drops from it what the op saw.
 func (ps *pass) supersede(set *[]causal.LV, lv causal.LV) {
 	ps.save(set)
+	if n := len(*set); n > 0 && (*set)[n-1] >= ps.base {
+		(*set)[n-1] = lv // an op before it, which saw the same but for itself, has dropped the rest
+		return
+	}
 	*set = append(ps.unseen(*set), lv)
 }
 
