@@ -165,6 +165,9 @@ func (x *idIndex) newNode() int32 {
 		x.free = x.free[:n-1]
 		return at
 	}
-	x.nodes = append(roomy(x.nodes, 1), idNode{})
+	if len(x.nodes) == cap(x.nodes) {
+		x.nodes = longer(x.nodes, outlook{})
+	}
+	x.nodes = append(x.nodes, idNode{})
 	return int32(len(x.nodes) - 1)
 }

@@ -77,7 +77,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 		pos = min(max(pos, 0), rest)
 		op.pos = int32(pos)
 		s.log.add(op)
-		s.moves = append(roomy(s.moves, 1), m)
+		s.moves = append(s.moves, m)
 		s.retire()
 		if stands && from != pos {
 			edits = append(edits, Edit{Pos: from, Deleted: 1}, Edit{Pos: pos, Inserted: 1, LV: elem})
@@ -97,7 +97,7 @@ func (s *Sequence) Move(g *causal.Graph, h causal.History, lv, elem causal.LV, p
 	edits = t.relocate(g, &op, &m, pos, edits)
 	t.applied(&op)
 	s.log.add(op)
-	s.moves = append(roomy(s.moves, 1), m)
+	s.moves = append(s.moves, m)
 	if k := len(edits); k == before+2 && edits[before].Pos == edits[before+1].Pos {
 		edits = edits[:before] // to where it is
 	}

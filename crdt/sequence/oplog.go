@@ -265,7 +265,10 @@ func (l *opLog) add(op opRun) {
 			return
 		}
 	}
-	l.runs = append(roomy(l.runs, 1), op)
+	if len(l.runs) == cap(l.runs) {
+		l.runs = longer(l.runs, outlook{})
+	}
+	l.runs = append(l.runs, op)
 }
 
 // join makes op part of r if it goes on where r stops.

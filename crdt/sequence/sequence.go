@@ -213,7 +213,7 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		return t
 	}
 	base := s.base(low)
-	s.log.warmFor(base, min(max(s.ahead(base, g), 2), 8))
+	s.log.warmFor(base, min(max(s.outlook(base, g).ahead(), 2), 8))
 	if s.ranges != nil {
 		s.ranges.goTo(s, g, t, base)
 	}
@@ -234,13 +234,15 @@ func (s *Sequence) begin(t *tracker, log *opLog, base causal.LV, r *ranges) {
 
 // expect tells t, and the log, how much of g is still to come, which holds a batch before the first op of that is applied.
 func (s *Sequence) expect(t *tracker, g *causal.Graph) {
-	t.tree.ahead = s.ahead(t.base, g)
-	s.log.runs = roomy(s.log.runs, t.tree.ahead)
+	t.tree.outlook = s.outlook(t.base, g)
+	if len(s.log.runs) == cap(s.log.runs) {
+		s.log.runs = longer(s.log.runs, t.tree.outlook)
+	}
 }
 
-// ahead returns how many times as many ops as s has from base on there will be when it has all of g.
-func (s *Sequence) ahead(base causal.LV, g *causal.Graph) float64 {
-	return float64(g.Len()-base) / float64(max(s.log.end()-base, 1))
+// outlook says how many of the ops of g from base on s has, if all of them are its own.
+func (s *Sequence) outlook(base causal.LV, g *causal.Graph) outlook {
+	return outlook{of: g.Len() - base, done: s.log.end() - base}
 }
 
 // stale reports whether to start anew costs no more than to keep t: the ops that t does
@@ -275,7 +277,9 @@ const spareLen = 1 << 8
 // replay applies to t the ops before end that it does not have yet, from log: that of s, warmed from t's base on. All of these
 // must have all ops before that base in their history: see opLog.base.
 func (s *Sequence) replay(g *causal.Graph, log *opLog, t *tracker, end causal.LV) {
-	t.later = s.later
+	if s.later != nil {
+		t.later = s.later
+	}
 	var edits []Edit
 	for i := log.from(t.done); i < len(log.runs) && max(log.runs[i].lv, t.done) < end; i++ {
 		r := &log.runs[i]

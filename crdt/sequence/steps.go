@@ -28,7 +28,10 @@ func (s *step) lengthen(n int) { s.packed += uint32(n) << kindBits }
 
 // addStep adds what n ops from lv on did to the span ref.
 func (t *tracker) addStep(kind opKind, lv causal.LV, n int, ref int32) {
-	t.steps = append(roomy(t.steps, t.tree.ahead), step{lv: lv, ref: ref, packed: uint32(n)<<kindBits | uint32(kind)})
+	if len(t.steps) == cap(t.steps) {
+		t.steps = longer(t.steps, t.tree.outlook)
+	}
+	t.steps = append(t.steps, step{lv: lv, ref: ref, packed: uint32(n)<<kindBits | uint32(kind)})
 }
 
 // stepFrom returns the index of the first step that ends after lv.

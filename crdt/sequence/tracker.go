@@ -87,8 +87,14 @@ func (t *tracker) applied(op *opRun) {
 // addOrigin sets the origins of the span that was added to the tree last. Refs count up, since
 // no span ever leaves a tracker.
 func (t *tracker) addOrigin(left causal.LV, o origin) {
-	t.origins = append(roomy(t.origins, t.tree.ahead), o)
-	t.lefts = append(roomy(t.lefts, t.tree.ahead), left)
+	if len(t.origins) == cap(t.origins) {
+		t.origins = longer(t.origins, t.tree.outlook)
+	}
+	t.origins = append(t.origins, o)
+	if len(t.lefts) == cap(t.lefts) {
+		t.lefts = longer(t.lefts, t.tree.outlook)
+	}
+	t.lefts = append(t.lefts, left)
 }
 
 // split cuts the span at p at off, which lies inside it.

@@ -87,16 +87,16 @@ func (s *span) end() causal.LV { return s.id + causal.LV(s.n) }
 // leaf of an empty tree; all leaves are at one depth; a leaf's width is the sum over its spans, and a parent's
 // widths those over its children, once the leaves in dirty have handed theirs up.
 type spanTree struct {
-	spans  []span
-	leaves []spanLeaf
-	nodes  []spanNode
-	dirty  []int32 // leaves that changed since their parents knew
-	total  width
-	finger finger // see seekNear
-	root   int32  // a leaf if height is 0, else a node
-	height int
-	first  int32   // leaf
-	ahead  float64 // see roomy
+	spans   []span
+	leaves  []spanLeaf
+	nodes   []spanNode
+	dirty   []int32 // leaves that changed since their parents knew
+	total   width
+	finger  finger // see seekNear
+	root    int32  // a leaf if height is 0, else a node
+	height  int
+	first   int32 // leaf
+	outlook outlook
 
 	freeSpans, freeLeaves, freeNodes []int32
 }
@@ -121,7 +121,7 @@ func (t *spanTree) reset() {
 	t.spans, t.nodes, t.dirty = t.spans[:0], t.nodes[:0], t.dirty[:0]
 	t.freeSpans, t.freeLeaves, t.freeNodes = t.freeSpans[:0], t.freeLeaves[:0], t.freeNodes[:0]
 	t.leaves = append(t.leaves[:0], spanLeaf{parent: none, prev: none, next: none})
-	t.total, t.root, t.height, t.first, t.ahead = width{}, 0, 0, 0, 1
+	t.total, t.root, t.height, t.first, t.outlook = width{}, 0, 0, 0, outlook{}
 	t.finger.leaf = none
 }
 
@@ -384,15 +384,21 @@ func (t *spanTree) unlink(p place) {
 	}
 }
 
-// roomy returns s with room for one more. A full slice is made twice as long, where append would make a large one a quarter longer
-// and copy it four times as often: a tenth of what it takes to merge a long history. If there will be ahead times as many, as far as one can
+// outlook says how far one has come: of how many ops, as far as one can tell, how many have been taken in. The zero value cannot tell.
+type outlook struct{ of, done causal.LV }
+
+// ahead returns how many times as many ops there will be.
+func (o outlook) ahead() float64 { return float64(o.of) / float64(max(o.done, 1)) }
+
+// longer returns s, which is full, with room for more. It is made twice as long, where append would make a large one a quarter longer
+// and copy it four times as often: a tenth of what it takes to merge a long history. If there will be more than that, as far as o can
 // tell, it is made as long as that, and a little longer, but no more than eight times as long as it is.
-func roomy[T any](s []T, ahead float64) []T {
-	if len(s) < cap(s) {
-		return s
-	}
+//
+// Whoever adds to a slice asks for this only when it is full: to set a slice anew each time is a write that collecting garbage, while
+// that is under way, wants to know of.
+func longer[T any](s []T, o outlook) []T {
 	more := 1.0
-	if ahead > 1.25 {
+	if ahead := o.ahead(); ahead > 1.25 {
 		more = min(ahead-7./8, 7)
 	}
 	return slices.Grow(s, int(more*float64(len(s)))+16)
@@ -405,7 +411,10 @@ func (t *spanTree) newSpan(s span) int32 {
 		t.spans[ref] = s
 		return ref
 	}
-	t.spans = append(roomy(t.spans, t.ahead), s)
+	if len(t.spans) == cap(t.spans) {
+		t.spans = longer(t.spans, t.outlook)
+	}
+	t.spans = append(t.spans, s)
 	return int32(len(t.spans) - 1)
 }
 

@@ -50,7 +50,10 @@ func (t *spanTree) splitLeaf(p place) place {
 		t.freeLeaves = t.freeLeaves[:n-1]
 	} else {
 		fresh = int32(len(t.leaves))
-		t.leaves = append(roomy(t.leaves, t.ahead), spanLeaf{})
+		if len(t.leaves) == cap(t.leaves) {
+			t.leaves = longer(t.leaves, t.outlook)
+		}
+		t.leaves = append(t.leaves, spanLeaf{})
 	}
 	old, l := &t.leaves[p.leaf], &t.leaves[fresh]
 	keep := leafCap / 2
