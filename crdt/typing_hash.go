@@ -25,8 +25,9 @@ func (t *keystrokes) hash(h *Hasher, prev Hash, before int64) []*infoChunk {
 		buf, _ = frame.appendHashed(buf, &c.typedOp, c.time-before)
 		h.sum(buf)
 		before = c.time
-		if chunk == nil || len(chunk.hashes) == maxChunk || !chunk.fits(at, c.time) {
-			n := min(maxChunk, t.n-i)
+		if chunk == nil || len(chunk.hashes) == cap(chunk.hashes) || !chunk.fits(at, c.time) {
+			left := t.n - i
+			n := left / ((left + maxChunk - 1) / maxChunk) // chunks of about one size: none so small that Chains would not adopt it
 			chunk = &infoChunk{start: at, base: c.time - math.MaxInt32, hashes: make([]Hash, 0, n), times: make([]uint32, 0, n)}
 			out = append(out, chunk)
 		}

@@ -37,7 +37,7 @@ func (e *Elements) Insert(pos int, lv causal.LV, n int) {
 	}
 	t := &e.tree
 	if len(t.leaves) == 0 {
-		t.reset()
+		t.reset(0)
 	}
 	e.reached = reached{}
 	defer t.flush() // reading changes nothing

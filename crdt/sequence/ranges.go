@@ -158,7 +158,7 @@ func (r *ranges) advance(s *Sequence, g *causal.Graph, log *opLog, t *tracker, e
 		if t == nil {
 			t = new(tracker)
 		}
-		s.begin(t, log, region.Start, r)
+		s.begin(t, log, region.Start, 1, r)
 		s.replay(g, log, t, region.End)
 		r.takeDown(log)
 	}

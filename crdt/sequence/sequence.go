@@ -213,20 +213,23 @@ func (s *Sequence) open(g *causal.Graph, low causal.LV) *tracker {
 		return t
 	}
 	base := s.base(low)
-	s.log.warmFor(base, min(max(s.outlook(base, g).ahead(), 2), 8))
+	// What comes in pieces may well be as long as what it is concurrent with: then nothing needs to grow.
+	ahead := min(max(s.outlook(base, g).ahead(), 2), 8)
+	s.log.warmFor(base, ahead)
 	if s.ranges != nil {
 		s.ranges.goTo(s, g, t, base)
 	}
 	s.tracker = t
-	s.begin(t, &s.log, base, s.ranges)
+	s.begin(t, &s.log, base, ahead, s.ranges)
 	s.expect(t, g)
 	s.replay(g, &s.log, t, math.MaxInt)
 	return t
 }
 
-// begin makes t track what comes after base in log, where anchors of r are as they are, if there is an r.
-func (s *Sequence) begin(t *tracker, log *opLog, base causal.LV, r *ranges) {
-	t.reset(base, log.sizeAt(base), len(log.runs)-log.from(base))
+// begin makes t track what comes after base in log, which is to become ahead times as long from there on, where anchors of r are as they
+// are, if there is an r.
+func (s *Sequence) begin(t *tracker, log *opLog, base causal.LV, ahead float64, r *ranges) {
+	t.reset(base, log.sizeAt(base), int(ahead*float64(len(log.runs)-log.from(base))))
 	if t.ranges = r; r != nil {
 		r.hang(base)
 	}

@@ -65,8 +65,9 @@ type tip struct {
 // reset makes t track what comes after base, where the sequence has size elements. About ops log runs are to come.
 func (t *tracker) reset(base causal.LV, size, ops int) {
 	t.base, t.done, t.old = base, base, size
-	t.tree.reset()
-	t.tree.spans, t.origins, t.lefts = slices.Grow(t.tree.spans, 2*ops), slices.Grow(t.origins[:0], 2*ops), slices.Grow(t.lefts[:0], 2*ops)
+	spans := ops + ops/2 // what one op is next to, others have mostly cut already
+	t.tree.reset(spans)
+	t.origins, t.lefts = slices.Grow(t.origins[:0], spans), slices.Grow(t.lefts[:0], spans)
 	t.steps, t.moved, t.off, t.tip = slices.Grow(t.steps[:0], ops), t.moved[:0], nil, tip{}
 	t.crowds = nil
 	t.astray = false

@@ -116,9 +116,11 @@ type place struct {
 	slot int
 }
 
-// reset empties t and keeps its memory.
-func (t *spanTree) reset() {
-	t.spans, t.nodes, t.dirty = t.spans[:0], t.nodes[:0], t.dirty[:0]
+// reset empties t, keeps its memory, and makes room for a number of spans, in leaves that are as full as they mostly are.
+func (t *spanTree) reset(spans int) {
+	leaves := spans / (leafCap * 2 / 3)
+	t.spans, t.leaves = slices.Grow(t.spans[:0], spans), slices.Grow(t.leaves[:0], leaves)
+	t.nodes, t.dirty = slices.Grow(t.nodes[:0], leaves/(nodeCap/2)), t.dirty[:0]
 	t.freeSpans, t.freeLeaves, t.freeNodes = t.freeSpans[:0], t.freeLeaves[:0], t.freeNodes[:0]
 	t.leaves = append(t.leaves[:0], spanLeaf{parent: none, prev: none, next: none})
 	t.total, t.root, t.height, t.first, t.outlook = width{}, 0, 0, 0, outlook{}
