@@ -20,6 +20,10 @@ type measurement struct {
 	goal goal
 	// run does the work, once, with the part that counts under the stopwatch, and checks the outcome.
 	run func(w *stopwatch) error
+	// afresh says that when the clock starts the process has no memory but what is in use. Decoding one large batch leaves several times what
+	// decoding pieces of it does, and to merge in that would spare the one a tenth of the time, which is what it takes to get pages of memory,
+	// and the other nothing. What decoding leaves is not collected while the clock runs either.
+	afresh bool
 	// each is by how many operations the time is divided, 0: by none.
 	each int
 	// from and less name measurements before this one, the difference of whose times it is.

@@ -68,13 +68,31 @@ func mergeBatches(batches [][]byte, w *stopwatch) (string, error) {
 
 // mergeWith is mergeBatches with another way to apply one.
 func mergeWith(batches [][]byte, w *stopwatch, apply func(s *crdt.State, a *crdt.Added)) (string, error) {
-	r := newBenchReplica()
+	decoded, err := decodeBatches(batches)
+	if err != nil {
+		return "", err
+	}
+	return mergeDecoded(decoded, w, apply)
+}
+
+// decodeBatches decodes batches, with their changes in the order in which to take them in.
+func decodeBatches(batches [][]byte) ([]*crdt.Batch, error) {
+	var out []*crdt.Batch
 	for _, encoded := range batches {
 		b, err := crdt.DecodeBatch(encoded)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		checked, err := r.chains.Check(b.Ordered(), nil)
+		out = append(out, b.Ordered())
+	}
+	return out, nil
+}
+
+// mergeDecoded is mergeWith for batches that have been decoded.
+func mergeDecoded(batches []*crdt.Batch, w *stopwatch, apply func(s *crdt.State, a *crdt.Added)) (string, error) {
+	r := newBenchReplica()
+	for _, b := range batches {
+		checked, err := r.chains.Check(b, nil)
 		if err != nil {
 			return "", err
 		}
