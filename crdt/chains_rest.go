@@ -146,7 +146,7 @@ func (c *Chains) hash(k *infoChunk, i int) (Hash, error) {
 	}
 	hash, time := r.prev, r.prevTime
 	var deps []Hash
-	var hasher Hasher // others may read c at the same time
+	var h hasher // others may read c at the same time
 	next := 0
 	var failed error
 	err := c.source.Changes(causal.Span{Start: k.start, End: k.span(i).End}, func(a Accepted) bool {
@@ -165,7 +165,7 @@ func (c *Chains) hash(k *infoChunk, i int) (Hash, error) {
 				deps = append(deps, dep)
 			}
 		}
-		hash = hasher.hash(a.Change, &hash, time, deps)
+		hash = h.hash(a.Change, &hash, time, deps)
 		time = a.Time
 		next++
 		return true

@@ -122,7 +122,7 @@ type checker struct {
 	index   map[causal.Actor]int // of actors, if there are more than fewActors
 	links   []link               // what the batch is made of, in its order
 	deps    []Hash
-	hasher  Hasher
+	hasher  hasher
 	missing []Tip
 	overlay overlay
 	out     Checked

@@ -106,7 +106,7 @@ func (k *checker) placeOf(ch *Change, i int) (causal.LV, EffectiveTime, error) {
 }
 
 // cutHeld takes the changes below seq out of l, a typing with some left.
-func (l *link) cutHeld(h *Hasher, seq causal.Seq) {
+func (l *link) cutHeld(h *hasher, seq causal.Seq) {
 	k, i := l.at(seq - 1)
 	hash, time := k.hash(i), k.time(i)
 	n := i + 1

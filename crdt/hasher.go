@@ -7,14 +7,14 @@ import (
 	"hash"
 )
 
-// Hasher computes hashes of changes one after another, each in less time than on its own. Most of what is hashed is a single
-// block of SHA-256, and half of the time that sha256.Sum256 takes for one goes into copying and padding it. A Hasher pads the
+// hasher computes hashes of changes one after another, each in less time than on its own. Most of what is hashed is a single
+// block of SHA-256, and half of the time that sha256.Sum256 takes for one goes into copying and padding it. A hasher pads the
 // block itself, in place, and takes the hash from the state that the library's digest is in behind it: that state is the hash. Where
-// the library does not give its state in the form that is expected, which is tried before it is relied on, a Hasher uses
+// the library does not give its state in the form that is expected, which is tried before it is relied on, a hasher uses
 // Sum256.
 //
 // The zero value is ready for use. It is not safe for concurrent use.
-type Hasher struct {
+type hasher struct {
 	digest hash.Hash
 	state  encoding.BinaryAppender // digest; nil: its state is of no use
 	// room holds the block behind stateMagic bytes, so that the hash, when the state is written to it, is where the next
@@ -29,12 +29,8 @@ const (
 	padding    = 1 + 8 // the least bytes that a message is padded with
 )
 
-// Hash is Change.Hash.
-func (h *Hasher) Hash(c *Change, prev Hash, prevTime int64, deps []Hash) Hash {
-	return h.hash(c, &prev, prevTime, deps)
-}
-
-func (h *Hasher) hash(c *Change, prev *Hash, prevTime int64, deps []Hash) Hash {
+// hash is Change.Hash.
+func (h *hasher) hash(c *Change, prev *Hash, prevTime int64, deps []Hash) Hash {
 	buf := c.HashedBytes(h.begin(prev), prevTime)
 	for i := range deps {
 		buf = append(buf, deps[i][:]...)
@@ -44,7 +40,7 @@ func (h *Hasher) hash(c *Change, prev *Hash, prevTime int64, deps []Hash) Hash {
 }
 
 // begin returns the start of what is hashed, which is h's: the rest is to be appended, and all given to sum.
-func (h *Hasher) begin(prev *Hash) []byte {
+func (h *hasher) begin(prev *Hash) []byte {
 	if h.room == nil {
 		h.prepare()
 	}
@@ -53,23 +49,23 @@ func (h *Hasher) begin(prev *Hash) []byte {
 }
 
 // again is begin where prev is the last hash: it is in place. What follows it is zeros to the end of the block, which pad counts on.
-func (h *Hasher) again() []byte {
+func (h *hasher) again() []byte {
 	*(*[sha256.BlockSize - sha256.Size]byte)(h.room[stateMagic+sha256.Size : stateMagic+sha256.BlockSize]) = [sha256.BlockSize - sha256.Size]byte{}
 	return h.room[:stateMagic+sha256.Size]
 }
 
 // last returns the last hash, which is h's.
-func (h *Hasher) last() *Hash { return (*Hash)(h.room[stateMagic : stateMagic+sha256.Size]) }
+func (h *hasher) last() *Hash { return (*Hash)(h.room[stateMagic : stateMagic+sha256.Size]) }
 
 // sum computes the hash of what begin returned and was appended to that. See last.
-func (h *Hasher) sum(buf []byte) {
+func (h *hasher) sum(buf []byte) {
 	h.pad(buf)
 	h.finish()
 }
 
 // pad is the first half of sum, and finish the other. What is done between them is done while the processor would wait: bytes that were
 // written one by one cannot be read again as a block at once.
-func (h *Hasher) pad(buf []byte) {
+func (h *hasher) pad(buf []byte) {
 	if cap(buf) > cap(h.room) {
 		h.room = buf[:0]
 	}
@@ -83,7 +79,7 @@ func (h *Hasher) pad(buf []byte) {
 }
 
 // finish is the second half of sum.
-func (h *Hasher) finish() {
+func (h *hasher) finish() {
 	if h.n <= sha256.BlockSize-padding && h.state != nil {
 		h.digest.Reset()
 		h.digest.Write(h.room[stateMagic : stateMagic+sha256.BlockSize])
@@ -95,7 +91,7 @@ func (h *Hasher) finish() {
 }
 
 // prepare makes the room and tries whether the state of a digest can be used.
-func (h *Hasher) prepare() {
+func (h *hasher) prepare() {
 	h.room = make([]byte, 0, stateSize+MaxSliceName+inlineOps)
 	h.digest = sha256.New()
 	h.state, _ = h.digest.(encoding.BinaryAppender)

@@ -12,7 +12,7 @@ import (
 //
 // What is hashed is what Change.HashedBytes says: for most changes, with the previous hash, a single block of SHA-256,
 // put together here without a Change. That is most of what is left of the cost of a keystroke that arrives.
-func (t *keystrokes) hash(h *Hasher, prev Hash, before int64) []*infoChunk {
+func (t *keystrokes) hash(h *hasher, prev Hash, before int64) []*infoChunk {
 	var out []*infoChunk
 	var chunk *infoChunk
 	c := t.cursor()
