@@ -310,3 +310,29 @@ func TestTipsAreSorted(t *testing.T) {
 		t.Error("the tips differ from those of changes that came one by one")
 	}
 }
+
+// However long what is typed is, its hashes lie in as few chunks as there can be, none of which has room that stays empty.
+func TestChunksOfTyping(t *testing.T) {
+	for _, n := range []int{adoptFrom, maxChunk, maxChunk + 1, 2*maxChunk - 1, 2*maxChunk + 1, 3 * maxChunk} {
+		h := newHolder()
+		for i := range n {
+			h.author(actorOf(0), int64(1000+i), typed("notes", 0, "x"))
+		}
+		c := NewChains(fixtureStore)
+		k, err := c.Check(h.BatchOf(h.log), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Add(k)
+		changes, room := 0, 0
+		for _, chunk := range c.infos.chunks {
+			changes, room = changes+chunk.len(), room+cap(chunk.hashes)
+		}
+		if want := (n + maxChunk - 1) / maxChunk; len(c.infos.chunks) != want || changes != n || room != n {
+			t.Errorf("%d changes are %d in %d chunks with room for %d, want %d chunks", n, changes, len(c.infos.chunks), room, want)
+		}
+		if c.Digest() != h.Digest() {
+			t.Errorf("%d changes: the digests differ", n)
+		}
+	}
+}
