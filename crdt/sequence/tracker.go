@@ -67,8 +67,8 @@ func (t *tracker) reset(base causal.LV, size, ops int) {
 	t.base, t.done, t.old = base, base, size
 	spans := ops + ops/2 // what one op is next to, others have mostly cut already
 	t.tree.reset(spans)
-	t.origins, t.lefts = slices.Grow(t.origins[:0], spans), slices.Grow(t.lefts[:0], spans)
-	t.steps, t.moved, t.off, t.tip = slices.Grow(t.steps[:0], ops), t.moved[:0], nil, tip{}
+	t.origins, t.lefts = emptied(t.origins, spans), emptied(t.lefts, spans)
+	t.steps, t.moved, t.off, t.tip = emptied(t.steps, ops), t.moved[:0], nil, tip{}
 	t.crowds = nil
 	t.astray = false
 	if size > 0 {

@@ -1,10 +1,6 @@
 package sequence
 
-import (
-	"slices"
-
-	"github.com/atollsync/atoll/crdt/causal"
-)
+import "github.com/atollsync/atoll/crdt/causal"
 
 // leafCap and nodeCap are the fan-outs of a spanTree, chosen by measurement.
 const (
@@ -119,8 +115,8 @@ type place struct {
 // reset empties t, keeps its memory, and makes room for a number of spans, in leaves that are as full as they mostly are.
 func (t *spanTree) reset(spans int) {
 	leaves := spans / (leafCap * 2 / 3)
-	t.spans, t.leaves = slices.Grow(t.spans[:0], spans), slices.Grow(t.leaves[:0], leaves)
-	t.nodes, t.dirty = slices.Grow(t.nodes[:0], leaves/(nodeCap/2)), t.dirty[:0]
+	t.spans, t.leaves = emptied(t.spans, spans), emptied(t.leaves, leaves)
+	t.nodes, t.dirty = emptied(t.nodes, leaves/(nodeCap/2)), t.dirty[:0]
 	t.freeSpans, t.freeLeaves, t.freeNodes = t.freeSpans[:0], t.freeLeaves[:0], t.freeNodes[:0]
 	t.leaves = append(t.leaves[:0], spanLeaf{parent: none, prev: none, next: none})
 	t.total, t.root, t.height, t.first, t.outlook = width{}, 0, 0, 0, outlook{}
@@ -403,7 +399,18 @@ func longer[T any](s []T, o outlook) []T {
 	if ahead := o.ahead(); ahead > 1.25 {
 		more = min(ahead-7./8, 7)
 	}
-	return slices.Grow(s, int(more*float64(len(s)))+16)
+	out := make([]T, len(s), len(s)+int(more*float64(len(s)))+16)
+	copy(out, s)
+	return out
+}
+
+// emptied returns s without what is in it, or another if s has no room for n. A large slice that is made, here or by longer, is mostly new to the
+// process, and so is zero. slices.Grow would write that into all of it in one go, for which collecting garbage has to wait.
+func emptied[T any](s []T, n int) []T {
+	if cap(s) >= n {
+		return s[:0]
+	}
+	return make([]T, 0, n)
 }
 
 func (t *spanTree) newSpan(s span) int32 {
