@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/atollsync/atoll/crdt/causal"
@@ -12,18 +13,10 @@ import (
 //
 // A batch from one's own log must be left as it is: local versions are places in that.
 func (b *Batch) Ordered() *Batch {
-	if len(b.parts) < 3 {
+	if !b.mayBranch() {
 		return b
 	}
 	actors := make(map[causal.Actor][]int32) // the changes of each
-	for run := range b.Runs {
-		if actors[run.Actor] = nil; len(actors) > 2 {
-			break
-		}
-	}
-	if len(actors) < 3 {
-		return b
-	}
 	changes := make([]*Change, 0, b.n)
 	for ch := range b.All {
 		changes = append(changes, ch)
@@ -82,6 +75,56 @@ func (b *Batch) Ordered() *Batch {
 		out[k] = changes[i]
 	}
 	return NewBatch(b.Context, out, b.Sigs)
+}
+
+// mayBranch reports whether b may have more than two branches at once, without a look at each change that is in columns. All of them
+// are taken to go on if only some are seen by others.
+func (b *Batch) mayBranch() bool {
+	if len(b.parts) < 3 {
+		return false
+	}
+	type stretch struct {
+		end      causal.Seq // after it
+		followed bool
+	}
+	actors := make(map[causal.Actor][]stretch)
+	heads := 0
+	add := func(actor causal.Actor, end causal.Seq, refs []causal.Dot) {
+		heads++
+		follow := func(s *stretch) {
+			if !s.followed {
+				s.followed = true
+				heads--
+			}
+		}
+		for _, d := range refs {
+			theirs := actors[d.Actor]
+			at, ok := slices.BinarySearchFunc(theirs, d.Seq+1, func(s stretch, end causal.Seq) int { return cmp.Compare(s.end, end) })
+			if ok {
+				follow(&theirs[at])
+			}
+		}
+		own := actors[actor]
+		if n := len(own); n > 0 {
+			follow(&own[n-1])
+		}
+		actors[actor] = append(own, stretch{end: end})
+	}
+	for i := range b.parts {
+		p := &b.parts[i]
+		if t := p.typing; t != nil {
+			if add(t.actor, t.end(), nil); heads > 2 {
+				return true
+			}
+			continue
+		}
+		for _, ch := range b.single[p.from:p.to] {
+			if add(ch.Actor, ch.Seq+causal.Seq(ch.Len()), ch.Refs); heads > 2 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isContext reports whether d is of the batch's context.

@@ -41,6 +41,48 @@ func TestOrdered(t *testing.T) {
 	}
 }
 
+// TestMayBranch: whatever has more than two branches at once may, also where what is in columns is seen by others in part.
+func TestMayBranch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := typeTogether(t, 60)
+		b := h.BatchOf(h.log)
+		var g causal.Graph
+		most := 0
+		for _, a := range h.log {
+			g.Add(a.Actor, a.Seq, a.Span.Len(), h.graph.Parents(a.Span.Start))
+			most = max(most, len(g.Heads()))
+		}
+		if most > 2 && !b.mayBranch() {
+			t.Fatalf("%d branches at once are not told", most)
+		}
+	})
+}
+
+// TestMayNotBranch: people who take turns, and a third who looks on, are told without a look at each change.
+func TestMayNotBranch(t *testing.T) {
+	h := newHolder()
+	var seen []causal.LV
+	turn := func(actor int) {
+		for i := range 2 * leastTyping {
+			a := h.authorAt(seen, actorOf(actor), 1, typed("notes", i, "x"))
+			seen = []causal.LV{a.Span.End - 1}
+		}
+	}
+	for i := range 9 {
+		turn(i % 3)
+	}
+	if b := h.BatchOf(h.log); b.mayBranch() || len(b.parts) != 2*9-1 {
+		t.Errorf("%d parts by those who take turns may branch", len(b.parts))
+	}
+	from := seen
+	for i := range 3 {
+		seen = from
+		if turn(i); h.BatchOf(h.log).mayBranch() != (i == 2) {
+			t.Errorf("with %d branches", i+1)
+		}
+	}
+}
+
 // TestOrderedInvalid: what is not in causal order stays so.
 func TestOrderedInvalid(t *testing.T) {
 	h := newHolder()
