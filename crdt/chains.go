@@ -250,17 +250,16 @@ type origin struct {
 // rank the new actors afterwards.
 func (c *Chains) extend(actor causal.Actor, seq causal.Seq, want causal.Span, at origin, parents []causal.LV) (*chain, causal.ActorIndex, changeCount) {
 	var span causal.Span
-	var err error
 	switch {
 	case at.leaves != nil:
 		span = c.graph.AddBranch(actor, want.Len(), parents, *at.leaves)
 	case at.after >= 0:
 		span = c.graph.AddAfter(c.graph.ActorOf(at.after), want.Len(), parents)
-	default:
-		span, err = c.graph.Add(actor, seq, want.Len(), parents)
+	case seq == 1:
+		span = c.graph.AddNew(actor, want.Len(), parents)
 	}
-	if err != nil || span != want {
-		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v, %v", actor, seq, want, span, err))
+	if span != want {
+		panic(fmt.Sprintf("crdt: add %s:%d at %v: got %v", actor, seq, want, span))
 	}
 	c.fresh = false
 	ai := c.graph.ActorOf(span.Start)

@@ -196,21 +196,11 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		}
 	}
 	// Nothing below can fail.
-	g.room = append(g.room[:0], parents...)
-	if known {
-		g.room = append(g.room, own)
-	}
-	parents = g.maximal(g.room)
 	if !known {
-		if g.index == nil {
-			g.index = make(map[Actor]ActorIndex)
-		}
-		ai = g.addActor(actor)
-		g.index[actor] = ai
-		if g.forks != nil {
-			g.branches = append(g.branches, branch{parent: nobody})
-		}
+		return g.AddNew(actor, n, parents), nil
 	}
+	g.room = append(append(g.room[:0], parents...), own)
+	parents = g.maximal(g.room)
 	if len(parents) == 1 && parents[0] == own && own == start-1 {
 		g.runs[len(g.runs)-1].End = span.End // as above: what else was named had been seen already
 		g.heads = nextHeads(g.heads, parents, span.End-1)
@@ -218,6 +208,27 @@ func (g *Graph) Add(actor Actor, seq Seq, n int, parents []LV) (Span, error) {
 		g.addRun(span, ai, seq, parents)
 	}
 	return span, nil
+}
+
+// AddNew is Add for the first ops of an actor that has none yet, as its caller knows, and for parents that are in the graph: it looks nothing up.
+func (g *Graph) AddNew(actor Actor, n int, parents []LV) Span {
+	start := g.Len()
+	span := Span{start, start + LV(n)}
+	g.room = append(g.room[:0], parents...)
+	parents = g.maximal(g.room)
+	ai := g.addActor(actor)
+	if g.index == nil {
+		g.index = make(map[Actor]ActorIndex)
+	}
+	known := len(g.index)
+	if g.index[actor] = ai; len(g.index) == known {
+		panic(fmt.Sprintf("causal: %s is not new", actor))
+	}
+	if g.forks != nil {
+		g.branches = append(g.branches, branch{parent: nobody})
+	}
+	g.addRun(span, ai, 1, parents)
+	return span
 }
 
 // addActor adds an actor, or a branch of its log, without a run.

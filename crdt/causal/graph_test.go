@@ -344,3 +344,20 @@ func TestRunIndex(t *testing.T) {
 		}
 	})
 }
+
+// An actor that the graph holds is not new.
+func TestAddNewTwice(t *testing.T) {
+	g := new(Graph)
+	if span := g.AddNew(testActor(1), 2, nil); span != (Span{0, 2}) || g.Last(testActor(1)) != 2 {
+		t.Fatal(span)
+	}
+	if span := g.AddNew(testActor(2), 1, []LV{1}); span != (Span{2, 3}) || !slices.Equal(g.Heads(), []LV{2}) {
+		t.Fatal(span, g.Heads())
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an actor is new a second time")
+		}
+	}()
+	g.AddNew(testActor(1), 1, nil)
+}

@@ -1,5 +1,7 @@
 package causal
 
+import "slices"
+
 // Span is the half-open range [Start, End) of local versions.
 type Span struct{ Start, End LV }
 
@@ -24,7 +26,10 @@ func AppendSpan(spans []Span, s Span) []Span {
 
 // Subtract returns spans less what is in cut, both ascending and without overlap. It writes to neither, and
 // may return spans itself or its end.
-func Subtract(spans, cut []Span) []Span {
+func Subtract(spans, cut []Span) []Span { return SubtractTo(nil, spans, cut) }
+
+// SubtractTo is Subtract that writes what it returns, if that is not a part of spans, to the array of room, as far as it is long enough.
+func SubtractTo(room, spans, cut []Span) []Span {
 	if len(spans) > 0 && len(cut) > 0 && &spans[0] == &cut[0] {
 		n := min(len(spans), len(cut))
 		spans, cut = spans[n:], cut[n:]
@@ -40,7 +45,7 @@ func Subtract(spans, cut []Span) []Span {
 	if len(spans) == 0 || len(cut) == 0 || spans[len(spans)-1].End <= cut[0].Start {
 		return spans
 	}
-	out := make([]Span, 0, len(spans))
+	out := slices.Grow(room[:0], len(spans))
 	for _, s := range spans {
 		for len(cut) > 0 && cut[0].End <= s.Start {
 			cut = cut[1:]

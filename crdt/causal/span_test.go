@@ -42,6 +42,10 @@ func TestSpansAsSets(t *testing.T) {
 			in[lv] = true
 		}
 		want := slices.DeleteFunc(flatten(spans), func(lv LV) bool { return in[lv] })
+		room := make([]Span, rapid.IntRange(0, 8).Draw(t, "room"))
+		if got := SubtractTo(room, spans, cut); !slices.Equal(flatten(got), want) {
+			t.Fatalf("with room: %v - %v = %v", spans, cut, got)
+		}
 		if got := Subtract(spans, cut); !slices.Equal(flatten(got), want) {
 			t.Fatalf("%v less %v is %v, want %v", spans, cut, got, want)
 		}

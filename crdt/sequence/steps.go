@@ -1,6 +1,10 @@
 package sequence
 
-import "github.com/atollsync/atoll/crdt/causal"
+import (
+	"slices"
+
+	"github.com/atollsync/atoll/crdt/causal"
+)
 
 // step is what a stretch of ops did in a tracker: what retreat takes back and advance does again. Steps are kept in the order
 // of the ops and lead straight to the spans concerned, so neither looks anything up.
@@ -56,15 +60,16 @@ func (t *tracker) move(off []causal.Span) bool {
 	if sameSpans(t.off, off) {
 		return false
 	}
-	retreat, advance := causal.Subtract(off, t.off), causal.Subtract(t.off, off)
-	t.off = off
+	t.room = slices.Grow(t.room[:0], max(len(off), len(t.off)))
+	retreat := causal.SubtractTo(t.room, off, t.off)
 	moved := false
 	for i := len(retreat) - 1; i >= 0; i-- {
 		moved = t.retreat(retreat[i]) || moved
 	}
-	for _, s := range advance {
+	for _, s := range causal.SubtractTo(t.room, t.off, off) {
 		moved = t.advance(s) || moved
 	}
+	t.off = off
 	if moved {
 		t.tip = tip{}
 	}

@@ -31,6 +31,7 @@ type tracker struct {
 	moved      []movedElement
 	later      func(a, b causal.LV) bool // orders moves; nil if there are none
 	off        []causal.Span             // may cover ops of other sequences too
+	room       []causal.Span             // for finding out by how much it changes
 	crowds     map[siblings]*crowd
 	tip        tip
 	ranges     *ranges // whose anchors hang on t; nil if there are none

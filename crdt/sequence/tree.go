@@ -390,14 +390,17 @@ func (o outlook) ahead() float64 { return float64(o.of) / float64(max(o.done, 1)
 
 // longer returns s, which is full, with room for more. It is made twice as long, where append would make a large one a quarter longer
 // and copy it four times as often: a tenth of what it takes to merge a long history. If there will be more than that, as far as o can
-// tell, it is made as long as that, and a little longer, but no more than eight times as long as it is.
+// tell, it is made as long as that, and a little longer, if that is no more than ten times as long as it is, and otherwise eight times: so that little
+// is never missing in the end, for which it would be made twice as long.
 //
 // Whoever adds to a slice asks for this only when it is full: to set a slice anew each time is a write that collecting garbage, while
 // that is under way, wants to know of.
 func longer[T any](s []T, o outlook) []T {
 	more := 1.0
 	if ahead := o.ahead(); ahead > 1.25 {
-		more = min(ahead-7./8, 7)
+		if more = ahead - 7./8; more > 9 {
+			more = 7
+		}
 	}
 	out := make([]T, len(s), len(s)+int(more*float64(len(s)))+16)
 	copy(out, s)

@@ -142,13 +142,15 @@ func (t *spanTree) seekIn(c counts, position int) (p place, off int) {
 func (t *spanTree) known(p place) place {
 	for range 2 {
 		l := &t.leaves[p.leaf]
-		for ; p.slot < int(l.n); p.slot++ {
-			if l.in[p.slot]&inKnown != 0 {
-				return p
+		if l.w.known > 0 { // in a crowd hardly any leaf has one
+			for ; p.slot < int(l.n); p.slot++ {
+				if l.in[p.slot]&inKnown != 0 {
+					return p
+				}
 			}
 		}
 		if l.next == none {
-			return p
+			return place{p.leaf, int(l.n)}
 		}
 		p = place{l.next, 0}
 	}
