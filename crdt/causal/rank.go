@@ -87,12 +87,14 @@ func (g *Graph) spread() {
 	}
 }
 
+// named is an actor with a part of its name as a number.
+type named struct {
+	key uint64
+	ai  ActorIndex
+}
+
 // sortNames sorts order. What all names begin with is not looked at, and the eight bytes after that mostly decide.
 func (g *Graph) sortNames() {
-	type named struct {
-		key uint64
-		ai  ActorIndex
-	}
 	var one, other [ActorSize]byte
 	first := g.actors[g.order[0]].AppendTo(one[:0])
 	common := ActorSize - 8
@@ -107,13 +109,48 @@ func (g *Graph) sortNames() {
 		name := g.actors[ai].AppendTo(other[:0])
 		names[k] = named{binary.BigEndian.Uint64(name[common:]), ai}
 	}
-	slices.SortFunc(names, func(a, b named) int {
-		if a.key != b.key {
-			return cmp.Compare(a.key, b.key)
+	names = sortKeys(names)
+	for from := 0; from < len(names); {
+		end := from + 1
+		for end < len(names) && names[end].key == names[from].key {
+			end++
 		}
-		return g.CompareActors(a.ai, b.ai)
-	})
+		if end > from+1 {
+			slices.SortFunc(names[from:end], func(a, b named) int { return g.CompareActors(a.ai, b.ai) })
+		}
+		from = end
+	}
 	for k := range names {
 		g.order[k] = names[k].ai
 	}
+}
+
+// sortKeys returns names sorted by key, there or in an array of its own: by one byte after the other, the last first, of those in which they
+// differ. That takes a fraction of the time of comparing them.
+func sortKeys(names []named) []named {
+	var counts [8][256]int32
+	for i := range names {
+		key := names[i].key
+		for b := range counts {
+			counts[b][byte(key>>(8*b))]++
+		}
+	}
+	other := make([]named, len(names))
+	for b := range counts {
+		count := &counts[b]
+		if count[byte(names[0].key>>(8*b))] == int32(len(names)) {
+			continue
+		}
+		at := int32(0) // where those with a byte start, and, as they come, go on
+		for d := range count {
+			count[d], at = at, at+count[d]
+		}
+		for i := range names {
+			to := &count[byte(names[i].key>>(8*b))]
+			other[*to] = names[i]
+			*to++
+		}
+		names, other = other, names
+	}
+	return names
 }
