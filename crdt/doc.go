@@ -12,6 +12,7 @@
 //	Chains   the hash chain of every actor: what has been accepted
 //	State    the value of the store at one version
 //	Tx       a change being authored against a State
+//	Typist   a row of changes being authored in one Text, an edit each
 //	Event    what a change did to what a State shows
 //
 // Everything here is pure: no goroutine, clock, randomness, I/O, logger, context
