@@ -58,7 +58,7 @@ func TestMayBranch(t *testing.T) {
 	})
 }
 
-// TestMayNotBranch: people who take turns, and a third who looks on, are told without a look at each change.
+// TestMayNotBranch: three who take turns are told without a look at each change.
 func TestMayNotBranch(t *testing.T) {
 	h := newHolder()
 	var seen []causal.LV

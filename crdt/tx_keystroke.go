@@ -76,7 +76,7 @@ func (d *draft) playKeystroke(s *State, op *typedOp) {
 	}
 }
 
-// wroteKeystroke takes notice of a change that isKeystroke and has become span of the graph.
+// wroteKeystroke takes notice of a change that isKeystroke, or a row of such, that has become span of the graph.
 func (d *draft) wroteKeystroke(s *State, span causal.Span) {
 	s.applied.Take(s.graph, span)
 	d.end = span.End

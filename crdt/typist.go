@@ -76,10 +76,12 @@ func (t *Typist) add(time int64, op *typedOp) {
 	t.next += causal.LV(op.size)
 }
 
-// Update makes what edit does one change, by a transaction: for more than Insert and Delete can say.
+// Update makes what edit does one change, by a transaction: for more than Insert and Delete can say. The TxText is good only during the call.
+// If edit does nothing there is no change, and if it panics it has done nothing.
 func (t *Typist) Update(time int64, edit func(*TxText)) error {
 	t.Commit()
 	tx := t.s.BeginQuietly(t.actor, time)
+	defer tx.Rollback() // does nothing after CommitTo
 	edit(&TxText{t.text, &tx})
 	_, _, err := tx.CommitTo(t.batch)
 	return err

@@ -337,3 +337,36 @@ func TestTypistUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// An edit that panics has done nothing, and typing goes on.
+func TestTypistPanic(t *testing.T) {
+	l := newLive()
+	block := new(crdt.Batch)
+	typist := l.state.Text("text").Type(block, agent(0))
+	for i := range 10 {
+		if err := typist.Insert(1, i, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Fatal("it does not panic")
+			}
+		}()
+		typist.Update(1, func(text *crdt.TxText) {
+			text.Insert(0, "gone")
+			text.Slice(0, 1000)
+		})
+	}()
+	if err := typist.Insert(1, 10, "y"); err != nil {
+		t.Fatal(err)
+	}
+	typist.Commit()
+	if got := l.state.Text("text").String(); got != "xxxxxxxxxxy" || block.Len() != 11 {
+		t.Fatalf("%q in %d changes", got, block.Len())
+	}
+	other := newLive()
+	other.read(t, block)
+	l.sameAs(t, other, "text")
+}

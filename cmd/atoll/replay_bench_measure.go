@@ -22,7 +22,7 @@ type measurement struct {
 	run func(w *stopwatch) error
 	// afresh says that when the clock starts the process has no memory but what is in use. Decoding one large batch leaves several times what
 	// decoding pieces of it does, and to merge in that would spare the one a tenth of the time, which is what it takes to get pages of memory,
-	// and the other nothing. What decoding leaves is not collected while the clock runs either.
+	// and the other nothing.
 	afresh bool
 	// each is by how many operations the time is divided, 0: by none.
 	each int

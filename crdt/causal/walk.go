@@ -15,14 +15,18 @@ const roomFor = 32
 func (g *Graph) start(queue metHeap, version []LV, flags uint8) metHeap {
 	i := len(g.runs)
 	for _, lv := range slices.Backward(version) {
-		if i == len(g.runs) || lv >= g.runs[i].End {
-			i = g.runIndex(lv)
-		} else {
-			i = g.runBelow(i+1, lv)
-		}
+		i = g.runFrom(i, lv)
 		queue = queue.push(met{lv, g.stretchOf(i), flags})
 	}
 	return queue
+}
+
+// runFrom returns the index of the run that holds lv, for those who come from run i, mostly one not far above, or from none if that is the number of runs.
+func (g *Graph) runFrom(i int, lv LV) int {
+	if i == len(g.runs) || lv >= g.runs[i].End {
+		return g.runIndex(lv)
+	}
+	return g.runBelow(i+1, lv)
 }
 
 // down adds the parents of the stretch that starts with run i, as far as they are not below least, to a walk's queue.
@@ -102,11 +106,7 @@ func (g *Graph) maximal(lvs []LV) []LV {
 func (g *Graph) stretchesOf(buf []int32, lvs []LV) []int32 {
 	i := len(g.runs)
 	for _, lv := range slices.Backward(lvs) {
-		if i == len(g.runs) || lv >= g.runs[i].End {
-			i = g.runIndex(lv)
-		} else {
-			i = g.runBelow(i+1, lv)
-		}
+		i = g.runFrom(i, lv)
 		buf = append(buf, g.stretchOf(i))
 	}
 	slices.Reverse(buf)
